@@ -1,0 +1,1 @@
+"""The one wall around boto3: objects, registry, executions, queues, events."""

@@ -1,0 +1,608 @@
+"""The JSON that each step takes, returns and stores, as frozen dataclasses.
+
+Everything that crosses a function's border is one of these classes: `to_json` writes
+it, `from_json` reads it and refuses what does not fit, naming the field. State between
+the steps of a run is references and small numbers; tables, profiles and models go
+through S3 under the keys in `keys.py`.
+
+Standard library only: every room may import this module.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from tidemill.errors import ContractError
+
+T = TypeVar("T")
+
+Task = Literal["binary", "multiclass", "regression"]
+Status = Literal["RUNNING", "WAITING_FOR_APPROVAL", "LIVE", "REFUSED_DATA", "REFUSED_BY_GATE", "FAILED"]
+Verdict = Literal["pass", "warn", "refuse"]
+#: What a column holds. `integer` and `number` become float32 features, `boolean` and
+#: `category` become text features, `date` is expanded to numbers, `text` is long free text.
+ColumnType = Literal["integer", "number", "boolean", "category", "text", "date", "empty"]
+#: What a column is used for.
+Role = Literal["feature", "target", "id", "time", "group", "ignored", "leak", "constant"]
+
+
+# --- reading and writing -----------------------------------------------------------------------
+
+
+def to_json(value: Any) -> Any:
+    """Plain JSON data of a contract: dataclasses to dicts, tuples to lists, NaN and infinity to null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def dumps(value: Any) -> bytes:
+    """Canonical JSON bytes of a contract: the same value always gives the same bytes."""
+    return json.dumps(to_json(value), indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def loads(cls: type[T], data: bytes | str) -> T:
+    """Read a contract from JSON text. Raises ContractError naming the field that does not fit."""
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise ContractError(f"{cls.__name__} is not valid JSON: {error}") from error
+    return from_json(cls, document)
+
+
+def from_json(cls: type[T], document: Any, where: str = "") -> T:
+    """Build a contract from plain JSON data.
+
+    Unknown fields are ignored, so that an older function can read what a newer one wrote.
+
+    Raises
+    ------
+    ContractError
+        a field is missing or has the wrong type; the message names it.
+    """
+    return typing.cast(T, _decode(cls, document, where or cls.__name__))
+
+
+@functools.cache
+def field_types(cls: type) -> dict[str, Any]:
+    """The resolved type of each field of a contract class."""
+    return typing.get_type_hints(cls)
+
+
+def _decode(kind: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(kind)
+    arguments = typing.get_args(kind)
+    if kind is Any:
+        return value
+    if origin is Literal:
+        if value in arguments:
+            return value
+        raise ContractError(f"{where} must be one of {', '.join(map(repr, arguments))}, not {value!r}")
+    if origin is typing.Union or origin is types.UnionType:
+        if value is None and type(None) in arguments:
+            return None
+        return _decode_union([a for a in arguments if a is not type(None)], value, where)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _decode_dataclass(kind, value, where)
+    if origin in (tuple, list):
+        if not isinstance(value, list | tuple):
+            raise ContractError(f"{where} must be a list, not {value!r}")
+        items = [_decode(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
+        return tuple(items) if origin is tuple else items
+    if origin in (dict, Mapping):
+        if not isinstance(value, Mapping):
+            raise ContractError(f"{where} must be an object, not {value!r}")
+        return {str(key): _decode(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    return _decode_scalar(kind, value, where)
+
+
+def _decode_scalar(kind: Any, value: Any, where: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, kind) and not (isinstance(value, bool) and kind in (int, float)):
+        return value
+    names = {str: "text", int: "a whole number", float: "a number", bool: "true or false", dict: "an object"}
+    raise ContractError(f"{where} must be {names.get(kind, kind.__name__)}, not {value!r}")
+
+
+def _decode_union(kinds: list[Any], value: Any, where: str) -> Any:
+    problems = []
+    for kind in kinds:
+        try:
+            return _decode(kind, value, where)
+        except ContractError as error:
+            problems.append(str(error))
+    raise ContractError(problems[0] if len(problems) == 1 else f"{where} has an unusable value {value!r}")
+
+
+def _decode_dataclass(cls: type, value: Any, where: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise ContractError(f"{where} must be an object, not {value!r}")
+    hints = field_types(cls)
+    arguments = {}
+    for item in dataclasses.fields(cls):
+        if item.name in value:
+            arguments[item.name] = _decode(hints[item.name], value[item.name], f"{where}.{item.name}")
+        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+            raise ContractError(f"{where}.{item.name} is missing")
+    return cls(**arguments)
+
+
+# --- a run and its steps -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Source:
+    """The uploaded object that a run works on."""
+
+    bucket: str
+    key: str
+    version_id: str
+    etag: str
+    size: int  #: bytes
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every step of a training run gets: who it works for and on what."""
+
+    run_id: str  #: 32 hex characters, made from the source, so that one upload is one run
+    project: str
+    source: Source
+    started_at: str  #: UTC, ISO 8601, with Z
+    started_by: str  #: the principal of the upload's event
+
+
+@dataclass(frozen=True)
+class DatasetRef:
+    """An accepted, canonical table: `datasets/<project>/<version>/`."""
+
+    version: str  #: hash of the canonical content
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Validated:
+    """Returned by `validate`."""
+
+    dataset: DatasetRef
+    task: Task
+    target: str
+    warnings: int
+
+
+@dataclass(frozen=True)
+class CandidateRef:
+    """One configuration that `train` fits; `params` are scikit-learn's parameter names."""
+
+    name: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Returned by `prepare`."""
+
+    candidates: tuple[CandidateRef, ...]
+    metric: str
+    train_rows: int
+    holdout_rows: int
+    features: int
+
+
+@dataclass(frozen=True)
+class CandidateScore:
+    """Returned by `train` for one candidate; the details are in `runs/<run_id>/train/<name>.json`."""
+
+    name: str
+    mean: float | None  #: cross-validated mean of the deciding metric; null when the fit failed
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """Returned by `train` when it has refitted the best candidate and exported it."""
+
+    candidate: str
+    onnx_bytes: int
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Returned by `evaluate` when every gate has passed."""
+
+    metric: str
+    value: float
+    champion_version: int | None
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Returned by `register`."""
+
+    model: str
+    version: int
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """Returned by `deploy`."""
+
+    model: str
+    version: int
+    alias: str
+    previous_version: int | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a Catch hands to `conclude`."""
+
+    stage: str  #: the stage's folder name: validate, prepare, ...
+    error: str  #: the exception's class name
+    cause: str  #: the Cause of the state machine: Lambda's error JSON, or plain text
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """Returned by `conclude`."""
+
+    run_id: str
+    status: Status
+    reason: str
+
+
+# --- what stages store -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Check:
+    """One verdict about the data; `column` is null when it concerns the whole table."""
+
+    name: str
+    column: str | None
+    verdict: Verdict
+    detail: str  #: one sentence for a person
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file was read, and what was assumed."""
+
+    format: str  #: csv, jsonl, parquet
+    compression: str | None  #: gzip or null
+    encoding: str | None
+    delimiter: str | None
+    quote: str | None
+    header: bool
+    bytes: int  #: size of the upload
+    assumptions: tuple[str, ...] = ()  #: sentences for the report
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """`edges` has one element more than `counts`; the first and last bins are closed."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TopValue:
+    """A frequent value of a column."""
+
+    value: str
+    count: int
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """Reference statistics of one column; numbers only for numeric and date columns (dates as epoch seconds)."""
+
+    name: str
+    type: ColumnType
+    role: Role
+    rows: int
+    missing: int
+    distinct: int
+    minimum: float | None = None
+    maximum: float | None = None
+    mean: float | None = None
+    std: float | None = None
+    quantiles: dict[str, float] = field(default_factory=dict)  #: "0.05": value, ...
+    histogram: Histogram | None = None
+    top: tuple[TopValue, ...] = ()
+    note: str = ""  #: why the column has this role, when it is not plain
+
+
+@dataclass(frozen=True)
+class Profile:
+    """`profile.json`: the stored reference statistics of a dataset version, reused by monitoring."""
+
+    rows: int
+    duplicate_rows: int
+    columns: tuple[ColumnProfile, ...]
+    reading: Reading
+    target: str | None
+    task: Task | None
+    format_version: int = 1
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation over folds."""
+
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value on the holdout with its 95% bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class CandidateResult:
+    """`runs/<run_id>/train/<name>.json`."""
+
+    name: str
+    params: dict[str, Any]
+    cv: dict[str, Spread]
+    seconds: float
+    error: str | None = None  #: one sentence, when the candidate could not be fitted
+
+
+@dataclass(frozen=True)
+class InputField:
+    """One raw column of a model's signature."""
+
+    name: str
+    type: ColumnType
+    required: bool = True  #: false when the training data had missing values in it
+    categories: tuple[str, ...] = ()  #: the most frequent known levels, at most 50, for documentation and examples
+    minimum: float | None = None
+    maximum: float | None = None
+    example: Any = None  #: a typical value: JSON number, text, or null
+
+
+@dataclass(frozen=True)
+class Signature:
+    """`signature.json`: inputs and outputs of a model version."""
+
+    model: str
+    task: Task
+    target: str
+    inputs: tuple[InputField, ...]
+    classes: tuple[str, ...] = ()  #: in the order of the probabilities; empty for regression
+    positive_class: str | None = None  #: binary only
+    format_version: int = 1
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One rule of the release; `skip` when it does not apply (no champion yet)."""
+
+    name: str
+    verdict: Literal["pass", "refuse", "skip"]
+    detail: str
+    value: float | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class ChampionComparison:
+    """The model in service, scored on the same holdout rows as the new one."""
+
+    version: int
+    holdout: dict[str, Interval]
+    difference: Interval  #: new minus champion in the deciding metric; positive means the new one is better
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Loss of the deciding metric when one input column is shuffled on the holdout."""
+
+    feature: str
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The proof that ONNX predicts what the estimator predicts, on every holdout row."""
+
+    rows: int
+    labels_equal: bool
+    max_difference: float  #: of scores (classification), relative (regression)
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`runs/<run_id>/evaluate/evaluation.json`."""
+
+    task: Task
+    target: str
+    metric: str
+    candidate: str
+    rows: int
+    holdout: dict[str, Interval]
+    baseline: dict[str, float]  #: the baseline on the same holdout rows
+    gates: tuple[Gate, ...]
+    importance: tuple[Importance, ...]
+    parity: Parity
+    champion: ChampionComparison | None = None
+    classes: tuple[str, ...] = ()
+    positive_class: str | None = None
+    #: Points for the charts, by name. binary: roc {fpr, tpr}, precision_recall {recall, precision},
+    #: calibration {predicted, observed, count}; multiclass and binary: confusion {labels, matrix};
+    #: regression: residuals {actual, predicted} (at most 2,000 points), residual_histogram {edges, counts}.
+    curves: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """`lineage.json`: what a model version was made from."""
+
+    run_id: str
+    dataset_version: str
+    source: Source
+    spec_sha256: str
+    code_version: str  #: hash of Tidemill's own sources
+    packages: dict[str, str]  #: distribution -> version, in the function that fitted the model
+    python: str
+    candidate: str
+    params: dict[str, Any]
+    seed: int
+    onnx_sha256: str
+
+
+# --- cost --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """What one stage of a run used, and its price."""
+
+    invocations: int
+    gb_seconds: float
+    transitions: int
+    requests: int  #: S3, DynamoDB and SQS requests, as the stage counts them; 0 when unknown
+    usd: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The price of a run."""
+
+    usd: float
+    by_stage: dict[str, StageCost]
+    prices_of: str = ""  #: date and region of the price table
+
+
+# --- the document of a run ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """A model version and the alias that points to it."""
+
+    name: str
+    version: int
+    alias: str | None
+
+
+@dataclass(frozen=True)
+class RunDocument:
+    """`runs/<run_id>/run.json` and what `tidemill train --json` prints."""
+
+    run_id: str
+    status: Status
+    reason: str
+    project: str
+    task: Task | None
+    target: str | None
+    dataset: DatasetRef | None
+    checks: tuple[Check, ...]
+    candidates: tuple[CandidateResult, ...]
+    metric: str | None
+    holdout: dict[str, Interval]
+    model: ModelRef | None
+    endpoint: str | None
+    report: str | None  #: s3://bucket/key of report.html
+    cost: Cost | None
+    seconds: float
+    stage: str | None = None  #: the stage that ended the run, when it did not go live
+    started_at: str = ""
+    started_by: str = ""
+    source: str = ""  #: s3://bucket/key
+
+
+# --- batch scoring -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ScoringRun:
+    """What every step of a scoring run gets."""
+
+    run_id: str
+    model: str
+    source: Source
+    started_at: str
+    started_by: str
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One batch of rows; one child of the Distributed Map scores it."""
+
+    index: int
+    rows: int
+    key: str  #: the slice's encoded rows in the artifact bucket
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Returned by `plan`; the manifest is a JSON array of slices in the artifact bucket."""
+
+    manifest_bucket: str
+    manifest_key: str
+    slices: int
+    rows: int
+    version: int  #: the model version that every slice uses
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Returned by `score` for one slice."""
+
+    index: int
+    rows: int
+    key: str
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Returned by `merge`."""
+
+    bucket: str
+    key: str
+    rows: int
+    version: int
+
+
+# --- predictions in production -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One line of `captures/<model>/dt=.../hour=.../*.jsonl.gz`: one recorded prediction."""
+
+    prediction_id: str
+    at: str
+    model: str
+    version: int
+    inputs: dict[str, Any]
+    prediction: Any
+    alias: str | None = None

@@ -1,0 +1,1 @@
+"""Reading, checking, profiling and versioning tables. May use duckdb and pandas; no boto3."""

@@ -1,0 +1,62 @@
+"""Every exception class of Tidemill.
+
+The class names are part of the contract: Retry and Catch in `infra/*.asl.json`
+match them, and a test checks that each name used there exists here. A message is
+one sentence for a person: what was wrong, with which field, and the way out.
+"""
+
+
+class TidemillError(Exception):
+    """Base of every error that Tidemill raises on purpose."""
+
+
+class ContractError(TidemillError):
+    """A document (spec, event, stored JSON) does not have the agreed form; the message names the field."""
+
+
+class SpecError(ContractError):
+    """The project's spec is wrong; raised before any data is read."""
+
+
+class DataRefused(TidemillError):
+    """The uploaded file is no usable table, or a check refused it. The run ends as REFUSED_DATA."""
+
+
+class GateRefused(TidemillError):
+    """The best candidate did not pass the project's gates. The run ends as REFUSED_BY_GATE."""
+
+
+class ApprovalRejected(TidemillError):
+    """A person refused the release, or nobody decided in time. The run ends as REFUSED_BY_GATE."""
+
+
+class ParityError(TidemillError):
+    """The exported ONNX graph does not predict what the fitted estimator predicts."""
+
+
+class CandidateFailed(TidemillError):
+    """No candidate could be fitted."""
+
+
+class SmokePredictionFailed(TidemillError):
+    """The new model version did not answer a prediction through the deployed function."""
+
+
+class AliasConflict(TidemillError):
+    """The alias was moved by somebody else between reading and writing it."""
+
+
+class ImmutableVersion(TidemillError):
+    """A model version with this number exists already with other content."""
+
+
+class NotFound(TidemillError):
+    """A project, run, model, version or alias that does not exist; the message names it."""
+
+
+class InputRefused(TidemillError):
+    """A prediction request does not fit the model's signature (HTTP 400); the message names the field."""
+
+
+class StorageError(TidemillError):
+    """An object store, table or queue did not answer as agreed."""

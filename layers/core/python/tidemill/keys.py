@@ -1,0 +1,232 @@
+"""Every S3 key and every name made from one. Nothing else in the project spells a key.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from tidemill.errors import ContractError
+
+#: A project (and the model it makes) is named like this: it becomes part of keys, URLs and metrics.
+PROJECT_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
+
+INCOMING = "incoming/"
+SCORE = "score/"
+SCORED = "scored/"
+QUARANTINE = "quarantine/"
+
+
+def check_project(name: str) -> str:
+    """Return the name when it may name a project or model; raise ContractError saying what is accepted."""
+    if PROJECT_PATTERN.fullmatch(name):
+        return name
+    raise ContractError(
+        f"the project name {name!r} must be 1 to 63 lower-case letters, digits, '-' or '_', "
+        "and begin and end with a letter or digit, such as 'churn' or 'house-prices'"
+    )
+
+
+# --- data bucket -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What an uploaded object's key says: `<purpose>/<project>/<file>`."""
+
+    purpose: Literal["incoming", "score"]
+    project: str
+    file: str
+
+
+def parse_upload(key: str) -> Upload:
+    """Split the key of an uploaded object.
+
+    Raises
+    ------
+    ContractError
+        the key is not `incoming/<project>/<file>` or `score/<model>/<file>`.
+    """
+    purpose, _, rest = key.partition("/")
+    project, _, file = rest.partition("/")
+    if purpose not in ("incoming", "score") or not project or not file or file.endswith("/"):
+        raise ContractError(
+            f"the key {key!r} must look like incoming/<project>/<file> (to train) or score/<model>/<file> (to score)"
+        )
+    check_project(project)
+    return Upload("incoming" if purpose == "incoming" else "score", project, file)
+
+
+def incoming(project: str, file: str) -> str:
+    """Where a training table is uploaded."""
+    return f"{INCOMING}{project}/{file}"
+
+
+def to_score(model: str, file: str) -> str:
+    """Where a table to score is uploaded."""
+    return f"{SCORE}{model}/{file}"
+
+
+def scored(model: str, file: str) -> str:
+    """Where the scored table lies: always CSV, named after the upload."""
+    return f"{SCORED}{model}/{_stem(file)}.csv"
+
+
+def quarantine(project: str, file: str) -> str:
+    """Where a refused upload is moved."""
+    return f"{QUARANTINE}{project}/{file}"
+
+
+def quarantine_reason(project: str, file: str) -> str:
+    """The reason beside a refused upload."""
+    return f"{quarantine(project, file)}.reason.json"
+
+
+def _stem(file: str) -> str:
+    folder, name = posixpath.split(file)
+    stem = name
+    for suffix in (".gz", ".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet"):
+        if stem.lower().endswith(suffix) and len(stem) > len(suffix):
+            stem = stem[: -len(suffix)]
+    return posixpath.join(folder, stem)
+
+
+# --- runs --------------------------------------------------------------------------------------
+
+
+def run_id(bucket: str, key: str, version_id: str, etag: str) -> str:
+    """The id of the run that an upload starts: 32 hex characters, the same however often its event arrives."""
+    text = "\n".join((bucket, key, version_id, etag.strip('"')))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def run_prefix(run: str) -> str:
+    """Everything a run wrote."""
+    return f"runs/{run}/"
+
+
+def run_document(run: str) -> str:
+    """The run's document, written when it ends."""
+    return f"runs/{run}/run.json"
+
+
+def run_report(run: str) -> str:
+    """The run's report for people."""
+    return f"runs/{run}/report.html"
+
+
+def run_spec(run: str) -> str:
+    """The project's spec as it was when the run started."""
+    return f"runs/{run}/intake/spec.json"
+
+
+def run_profile(run: str) -> str:
+    """The profile, also of a table that was refused."""
+    return f"runs/{run}/validate/profile.json"
+
+
+def run_checks(run: str) -> str:
+    """The checks, also of a table that was refused."""
+    return f"runs/{run}/validate/checks.json"
+
+
+def run_plan(run: str) -> str:
+    """Roles, features, folds and candidates that the run will use."""
+    return f"runs/{run}/prepare/plan.json"
+
+
+def run_train_rows(run: str) -> str:
+    """The rows that candidates may see, encoded."""
+    return f"runs/{run}/prepare/train.npz"
+
+
+def run_holdout_rows(run: str) -> str:
+    """The rows that no candidate sees, encoded."""
+    return f"runs/{run}/prepare/holdout.npz"
+
+
+def run_candidate(run: str, name: str) -> str:
+    """One candidate's cross-validated result."""
+    return f"runs/{run}/train/candidates/{name}.json"
+
+
+def run_model(run: str) -> str:
+    """The refitted best candidate as an ONNX graph."""
+    return f"runs/{run}/train/model.onnx"
+
+
+def run_baseline_model(run: str) -> str:
+    """The refitted baseline as an ONNX graph."""
+    return f"runs/{run}/train/baseline.onnx"
+
+
+def run_signature(run: str) -> str:
+    """The signature of the refitted model."""
+    return f"runs/{run}/train/signature.json"
+
+
+def run_reference_predictions(run: str) -> str:
+    """What the fitted estimator predicts on the holdout, to prove the export with."""
+    return f"runs/{run}/train/reference.npz"
+
+
+def run_fit(run: str) -> str:
+    """How the model was fitted: candidate, parameters, seed, package versions."""
+    return f"runs/{run}/train/fit.json"
+
+
+def run_evaluation(run: str) -> str:
+    """The holdout evaluation with gates."""
+    return f"runs/{run}/evaluate/evaluation.json"
+
+
+# --- projects, datasets, models ----------------------------------------------------------------
+
+
+def project_spec(project: str) -> str:
+    """The project's current spec."""
+    return f"projects/{project}/spec.json"
+
+
+def dataset(project: str, version: str, file: Literal["data.parquet", "profile.json", "checks.json"]) -> str:
+    """A file of an accepted dataset version."""
+    return f"datasets/{project}/{version}/{file}"
+
+
+ModelFile = Literal["model.onnx", "signature.json", "profile.json", "evaluation.json", "lineage.json", "report.html"]
+
+
+def model(name: str, version: int, file: ModelFile) -> str:
+    """A file of an immutable model version."""
+    return f"models/{name}/{version}/{file}"
+
+
+# --- batch scoring -----------------------------------------------------------------------------
+
+
+def scoring_manifest(run: str) -> str:
+    """The JSON array of slices that the Distributed Map reads."""
+    return f"runs/{run}/plan/manifest.json"
+
+
+def scoring_slice(run: str, index: int) -> str:
+    """One slice's rows."""
+    return f"runs/{run}/plan/slices/{index:06d}.npz"
+
+
+def scoring_part(run: str, index: int) -> str:
+    """One slice's scored rows."""
+    return f"runs/{run}/score/parts/{index:06d}.csv"
+
+
+# --- captures ----------------------------------------------------------------------------------
+
+
+def captures(model_name: str, at: str, name: str) -> str:
+    """A file of recorded predictions. `at` is the hour's time, UTC ISO 8601."""
+    return f"captures/{model_name}/dt={at[:10]}/hour={at[11:13]}/{name}.jsonl.gz"

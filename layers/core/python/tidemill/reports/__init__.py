@@ -1,0 +1,1 @@
+"""Charts and the run report. Standard library, contracts and rules only."""

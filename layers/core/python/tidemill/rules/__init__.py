@@ -1,0 +1,1 @@
+"""Metrics, gates, promotion and prices as pure functions. numpy and the standard library only."""

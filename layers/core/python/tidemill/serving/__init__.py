@@ -1,0 +1,1 @@
+"""Feature encoding, scoring and wire protocols. numpy and onnxruntime only: no environment, no clock, no network."""
