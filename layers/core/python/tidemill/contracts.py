@@ -555,11 +555,14 @@ class ScoringRun:
 
 @dataclass(frozen=True)
 class Slice:
-    """One batch of rows; one child of the Distributed Map scores it."""
+    """One batch of rows; one child of the Distributed Map scores it, knowing nothing but this."""
 
+    run_id: str
+    model: str
+    version: int  #: the same one in every slice of a run
     index: int
     rows: int
-    key: str  #: the slice's encoded rows in the artifact bucket
+    key: str  #: the slice's rows in the artifact bucket
 
 
 @dataclass(frozen=True)

@@ -58,5 +58,9 @@ class InputRefused(TidemillError):
     """A prediction request does not fit the model's signature (HTTP 400); the message names the field."""
 
 
+class RequestTooLarge(InputRefused):
+    """A prediction request has more rows or bytes than one answer can hold (HTTP 413)."""
+
+
 class StorageError(TidemillError):
     """An object store, table or queue did not answer as agreed."""
