@@ -46,6 +46,10 @@ class AliasConflict(TidemillError):
     """The alias was moved by somebody else between reading and writing it."""
 
 
+class ApprovalConflict(TidemillError):
+    """A release was decided about before; the message says by whom and how."""
+
+
 class ImmutableVersion(TidemillError):
     """A model version with this number exists already with other content."""
 

@@ -1,0 +1,701 @@
+"""The registry: projects, datasets, runs, models, versions, aliases, approvals and the audit log.
+
+One DynamoDB table with the string keys `pk` and `sk`, and one index, `gsi1`, with the
+string keys `gsi1pk` and `gsi1sk` and all attributes projected. Nobody else knows these keys:
+
+=================  ===============  =========================  ======================  ===================
+record             pk               sk                         gsi1pk                  gsi1sk
+=================  ===============  =========================  ======================  ===================
+project            PROJECT#<name>   PROJECT                    PROJECTS                <name>
+accepted dataset   PROJECT#<name>   DATASET#<at>#<run>
+run                RUN#<run>        RUN                        RUNS#<project>          <started_at>#<run>
+approval           RUN#<run>        APPROVAL                   APPROVALS#<state>       <requested_at>#<run>
+registered model   MODEL#<name>     MODEL                      MODELS                  <name>
+version of a run   MODEL#<name>     RUN#<run>
+model version      MODEL#<name>     VERSION#<6 digits>
+alias              MODEL#<name>     ALIAS#<alias>
+audit event        AUDIT#<subject>  <at>#<hash of the event>   AUDIT                   <at>#<hash>
+=================  ===============  =========================  ======================  ===================
+
+Reads of single records are strongly consistent; listings through the index may miss what
+was written in the last moment. Model versions and audit events are only ever added. A
+version's number comes from the model's counter in the same transaction that writes the
+version, so numbers have no gaps; an alias moves in one transaction with its audit event.
+Times and ids are passed in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import heapq
+import itertools
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from botocore.exceptions import ClientError
+
+from tidemill.aws.faults import cancellations, code, translated
+from tidemill.contracts import DatasetRef, Run, RunDocument, Status, Task, dumps, from_json, to_json
+from tidemill.errors import AliasConflict, ApprovalConflict, ImmutableVersion, NotFound, StorageError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+R = TypeVar("R")
+
+INDEX = "gsi1"
+CHAMPION = "champion"
+#: How often a transaction is tried that other writers disturb.
+ATTEMPTS = 12
+CONDITION_FAILED = "ConditionalCheckFailedException"
+#: Reasons of a cancelled transaction that mean: another writer was faster, read again.
+DISTURBED = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
+#: What the audit log calls a decision about a release.
+VERBS = {"APPROVED": "approve", "REJECTED": "reject", "EXPIRED": "expire"}
+
+Item = dict[str, Any]
+ApprovalState = Literal["PENDING", "APPROVED", "REJECTED", "EXPIRED"]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A training run as listings show it; the whole is in the object `document`."""
+
+    run_id: str
+    project: str
+    status: Status
+    started_at: str
+    started_by: str
+    source: str  #: s3://bucket/key of the upload
+    reason: str = ""
+    stage: str | None = None  #: the stage that ended the run, when it did not go live
+    document: str | None = None  #: key of the RunDocument in the artifact bucket, when the run has ended
+    task: Task | None = None
+    target: str | None = None
+    dataset_version: str | None = None
+    model: str | None = None
+    version: int | None = None
+    metric: str | None = None
+    value: float | None = None  #: of the metric, on the holdout
+    usd: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """A table that a run accepted."""
+
+    project: str
+    version: str
+    rows: int
+    columns: int
+    run_id: str
+    at: str
+
+
+@dataclass(frozen=True)
+class VersionRecord:
+    """An immutable version of a registered model."""
+
+    model: str
+    version: int
+    run_id: str
+    onnx_sha256: str
+    dataset_version: str
+    task: Task
+    metric: str
+    value: float  #: of the metric, on the holdout
+    created_at: str
+    created_by: str
+
+
+@dataclass(frozen=True)
+class AliasRecord:
+    """Where an alias points. `revision` counts its moves, from 1."""
+
+    model: str
+    alias: str
+    version: int
+    revision: int
+    at: str
+    by: str
+
+
+@dataclass(frozen=True)
+class ApprovalRecord:
+    """A release that waits for a person, or waited."""
+
+    run_id: str
+    model: str
+    version: int
+    state: ApprovalState
+    token: str  #: the state machine's task token
+    requested_at: str
+    by: str = ""
+    at: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class AuditEvent:
+    """Who did what, when and why. `subject` is the project or model."""
+
+    subject: str
+    action: str  #: register, deploy, rollback, approve, reject, ...
+    actor: str
+    at: str
+    reason: str
+    run_id: str | None = None
+    version: int | None = None
+    alias: str | None = None
+    before: int | None = None  #: the version that the alias pointed to
+    revision: int | None = None  #: the alias's count of moves
+
+
+class Registry:
+    """The registry behind one table.
+
+    Parameters
+    ----------
+    dynamodb
+        a DynamoDB client.
+    table
+        the table's name.
+    sleep
+        waits between two tries of a transaction that others disturbed; seconds.
+    """
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._sleep = sleep
+
+    # --- projects and datasets -----------------------------------------------------------------
+
+    def projects(self) -> list[str]:
+        """Names of the projects, sorted. Raises StorageError."""
+        return [item["name"] for item in self._listing("PROJECTS")]
+
+    def put_dataset(self, project: str, dataset: DatasetRef, run_id: str, at: str) -> None:
+        """Record a table that a run accepted. `at` is the run's start. Raises StorageError."""
+        record = DatasetRecord(project, dataset.version, dataset.rows, dataset.columns, run_id, at)
+        self._put({"pk": f"PROJECT#{project}", "sk": f"DATASET#{at}#{run_id}"}, record)
+
+    def datasets(self, project: str) -> Iterator[DatasetRecord]:
+        """The project's accepted tables, newest first; one table may be accepted by several runs."""
+        return self._records(DatasetRecord, f"PROJECT#{project}", "DATASET#", newest_first=True)
+
+    def latest_dataset(self, project: str, except_run: str = "") -> DatasetRecord | None:
+        """The newest accepted table, not counting what `except_run` accepted.
+
+        A run passes its own id, so that validating twice compares with the same predecessor.
+        """
+        return next((record for record in self.datasets(project) if record.run_id != except_run), None)
+
+    # --- runs ----------------------------------------------------------------------------------
+
+    def start_run(self, run: Run) -> bool:
+        """Record a run, and its project when that is new. False when the run is known already. Raises StorageError."""
+        self._put(
+            {"pk": f"PROJECT#{run.project}", "sk": "PROJECT", "gsi1pk": "PROJECTS", "gsi1sk": run.project},
+            {"name": run.project},
+        )
+        record = RunRecord(
+            run_id=run.run_id,
+            project=run.project,
+            status="RUNNING",
+            started_at=run.started_at,
+            started_by=run.started_by,
+            source=f"s3://{run.source.bucket}/{run.source.key}",
+        )
+        return self._put_new(_run_item(record), record)
+
+    def set_status(self, run_id: str, status: Status) -> None:
+        """Say what a run is doing, such as waiting for an approval. Raises NotFound, StorageError."""
+        with translated(f"update run {run_id}"):
+            try:
+                self._dynamodb.update_item(
+                    TableName=self._table,
+                    Key=_pack(_run_key(run_id)),
+                    UpdateExpression="SET #status = :status",
+                    ConditionExpression="attribute_exists(pk)",
+                    ExpressionAttributeNames={"#status": "status"},
+                    ExpressionAttributeValues=_pack({":status": status}),
+                )
+            except ClientError as error:
+                if code(error) == CONDITION_FAILED:
+                    raise NotFound(f"there is no run {run_id!r}") from error
+                raise
+
+    def finish_run(self, document: RunDocument, key: str) -> None:
+        """Record how a run ended; `key` is where its document lies. Raises StorageError."""
+        record = RunRecord(
+            run_id=document.run_id,
+            project=document.project,
+            status=document.status,
+            started_at=document.started_at,
+            started_by=document.started_by,
+            source=document.source,
+            reason=document.reason,
+            stage=document.stage,
+            document=key,
+            task=document.task,
+            target=document.target,
+            dataset_version=document.dataset.version if document.dataset else None,
+            model=document.model.name if document.model else None,
+            version=document.model.version if document.model else None,
+            metric=document.metric,
+            value=document.holdout[document.metric].value if document.metric in document.holdout else None,
+            usd=document.cost.usd if document.cost else None,
+            seconds=document.seconds,
+        )
+        self._put(_run_item(record), record)
+
+    def run(self, run_id: str) -> RunRecord:
+        """One run. Raises NotFound, StorageError."""
+        record = self._get(RunRecord, _run_key(run_id))
+        if record is None:
+            raise NotFound(f"there is no run {run_id!r}")
+        return record
+
+    def runs(self, project: str | None = None, limit: int = 50) -> list[RunRecord]:
+        """The newest runs, newest first, of one project or of all. Raises StorageError."""
+        projects = self.projects() if project is None else [project]
+        listings = [self._listing(f"RUNS#{name}", newest_first=True, page=limit) for name in projects]
+        newest = heapq.merge(*listings, key=lambda item: str(item["gsi1sk"]), reverse=True)
+        return [from_json(RunRecord, item) for item in itertools.islice(newest, limit)]
+
+    # --- models and versions -------------------------------------------------------------------
+
+    def models(self) -> list[str]:
+        """Names of the registered models, sorted. Raises StorageError."""
+        return [item["name"] for item in self._listing("MODELS")]
+
+    def create_version(
+        self,
+        model: str,
+        run_id: str,
+        *,
+        onnx_sha256: str,
+        dataset_version: str,
+        task: Task,
+        metric: str,
+        value: float,
+        at: str,
+        actor: str,
+    ) -> int:
+        """Register what a run made as the model's next version, and return its number.
+
+        A run has one version however often this is called, and concurrent runs get
+        consecutive numbers: counter, version and audit event are one transaction on the
+        condition that the counter has not moved.
+
+        Raises
+        ------
+        ImmutableVersion
+            the run has registered a version with another content before.
+        StorageError
+            the table did not answer, or others kept registering versions all the time.
+        """
+        for attempt in range(ATTEMPTS):
+            registered = self._item(_version_of_run_key(model, run_id))
+            if registered:
+                return _same_content(registered, model, run_id, onnx_sha256)
+            counter = self._item(_model_key(model))
+            latest = int(counter["latest"]) if counter else None
+            record = VersionRecord(
+                model=model,
+                version=(latest or 0) + 1,
+                run_id=run_id,
+                onnx_sha256=onnx_sha256,
+                dataset_version=dataset_version,
+                task=task,
+                metric=metric,
+                value=value,
+                created_at=at,
+                created_by=actor,
+            )
+            event = AuditEvent(model, "register", actor, at, f"run {run_id}", run_id=run_id, version=record.version)
+            if self._transact(
+                f"register version {record.version} of model {model}",
+                self._count(model, latest),
+                self._put_action(_version_key(model, record.version), record, new=True),
+                self._put_action(
+                    _version_of_run_key(model, run_id),
+                    {"version": record.version, "onnx_sha256": onnx_sha256},
+                    new=True,
+                ),
+                self._audit_action(event),
+            ):
+                return record.version
+            self._sleep(_backoff(run_id, attempt))
+        raise StorageError(
+            f"could not register run {run_id} as a version of model {model}: other runs register versions of it "
+            "all the time; run the step again"
+        )
+
+    def version(self, model: str, number: int) -> VersionRecord:
+        """One version of a model. Raises NotFound, StorageError."""
+        record = self._get(VersionRecord, _version_key(model, number))
+        if record is None:
+            raise NotFound(f"model {model!r} has no version {number}")
+        return record
+
+    def versions(self, model: str) -> list[VersionRecord]:
+        """All versions of a model, newest first. Raises NotFound when there is no such model, StorageError."""
+        records = list(self._records(VersionRecord, f"MODEL#{model}", "VERSION#", newest_first=True))
+        if not records:
+            raise NotFound(f"there is no model {model!r}")
+        return records
+
+    # --- aliases -------------------------------------------------------------------------------
+
+    def alias(self, model: str, alias: str) -> int | None:
+        """The version that an alias points to, or None when it points nowhere. Raises StorageError."""
+        record = self._get(AliasRecord, _alias_key(model, alias))
+        return record.version if record else None
+
+    def aliases(self, model: str) -> dict[str, int]:
+        """All aliases of a model. Raises StorageError."""
+        records = self._records(AliasRecord, f"MODEL#{model}", "ALIAS#")
+        return {record.alias: record.version for record in records}
+
+    def move_alias(
+        self,
+        model: str,
+        alias: str,
+        version: int,
+        expected: int | None,
+        actor: str,
+        reason: str,
+        at: str,
+        action: Literal["deploy", "promote", "rollback"] = "deploy",
+        run_id: str | None = None,
+    ) -> None:
+        """Point an alias to another version, with an audit event in the same transaction.
+
+        Moving it to where it points already changes nothing, so a step may run twice.
+
+        Parameters
+        ----------
+        expected
+            the version that the caller believes the alias points to; None when to none.
+
+        Raises
+        ------
+        AliasConflict
+            the alias points somewhere else by now.
+        NotFound
+            the model has no such version.
+        StorageError
+            the table did not answer.
+        """
+        self.version(model, version)
+        for attempt in range(ATTEMPTS):
+            current = self._get(AliasRecord, _alias_key(model, alias))
+            before = current.version if current else None
+            if before == version:
+                return
+            if before != expected:
+                raise _conflict(model, alias, expected, before)
+            record = AliasRecord(model, alias, version, current.revision + 1 if current else 1, at, actor)
+            event = AuditEvent(model, action, actor, at, reason, run_id, version, alias, before, record.revision)
+            put = self._put_action(_alias_key(model, alias), record, new=current is None)
+            if current:
+                put["Put"] |= {
+                    "ConditionExpression": "revision = :revision",
+                    "ExpressionAttributeValues": _pack({":revision": current.revision}),
+                }
+            if self._transact(f"move {alias} of model {model}", put, self._audit_action(event)):
+                return
+            self._sleep(_backoff(f"{actor} {version}", attempt))
+        raise StorageError(f"could not move {alias} of model {model}: others keep writing it; try again")
+
+    def rollback_target(self, model: str, alias: str = CHAMPION) -> int:
+        """The version that a rollback of the alias would bring back.
+
+        The moves of an alias are a stack: a deployment or promotion puts a version on
+        it, a rollback takes the top off. So one rollback undoes the last deployment, the
+        next one the deployment before, and none brings back what was rolled back.
+
+        Raises
+        ------
+        NotFound
+            nothing was deployed before the version in service.
+        """
+        moves = [event for event in self.audit(model) if event.alias == alias and event.version is not None]
+        stack: list[int] = []
+        for event in sorted(moves, key=lambda event: event.revision or 0):
+            if event.action == "rollback":
+                stack.pop()
+            elif event.version is not None:
+                stack.append(event.version)
+        if len(stack) < 2:
+            raise NotFound(f"model {model!r} had no other {alias} before: there is nothing to roll back to")
+        return stack[-2]
+
+    def rollback(self, model: str, actor: str, reason: str, at: str, alias: str = CHAMPION) -> tuple[int, int]:
+        """Point the alias to the version before; returns (version before, version now).
+
+        Raises
+        ------
+        NotFound
+            there is no such version.
+        AliasConflict
+            somebody moved the alias at the same moment.
+        """
+        current = self.alias(model, alias)
+        if current is None:
+            raise NotFound(f"model {model!r} has no {alias}: there is nothing to roll back")
+        target = self.rollback_target(model, alias)
+        self.move_alias(model, alias, target, current, actor, reason, at, action="rollback")
+        return current, target
+
+    # --- approvals -----------------------------------------------------------------------------
+
+    def put_approval(self, run_id: str, model: str, version: int, token: str, at: str) -> None:
+        """Record that a run waits for a person; a repeated request replaces the token. Raises StorageError."""
+        record = ApprovalRecord(run_id, model, version, "PENDING", token, at)
+        self._put(_approval_item(record), record)
+
+    def approval(self, run_id: str) -> ApprovalRecord:
+        """The approval of a run. Raises NotFound, StorageError."""
+        record = self._get(ApprovalRecord, _approval_key(run_id))
+        if record is None:
+            raise NotFound(f"run {run_id!r} has not asked for an approval")
+        return record
+
+    def pending_approvals(self) -> list[ApprovalRecord]:
+        """Approvals that wait for a person, oldest first. Raises StorageError."""
+        return [from_json(ApprovalRecord, item) for item in self._listing("APPROVALS#PENDING")]
+
+    def decide_approval(
+        self, run_id: str, state: Literal["APPROVED", "REJECTED", "EXPIRED"], actor: str, reason: str, at: str
+    ) -> ApprovalRecord:
+        """Record a decision about a release, with an audit event in the same transaction.
+
+        The same person may say the same again; that changes nothing.
+
+        Raises
+        ------
+        NotFound
+            the run has not asked for an approval.
+        ApprovalConflict
+            the release was decided about before; the message says by whom and how.
+        StorageError
+            the table did not answer.
+        """
+        for attempt in range(ATTEMPTS):
+            pending = self.approval(run_id)
+            if (pending.state, pending.by) == (state, actor):
+                return pending
+            if pending.state != "PENDING":
+                raise ApprovalConflict(f"run {run_id} is {pending.state} already, by {pending.by} at {pending.at}")
+            decided = dataclasses.replace(pending, state=state, by=actor, at=at, reason=reason)
+            event = AuditEvent(pending.model, VERBS[state], actor, at, reason, run_id, version=pending.version)
+            put = self._put_action(_approval_item(decided), decided)
+            put["Put"] |= {
+                "ConditionExpression": "#state = :pending",
+                "ExpressionAttributeNames": {"#state": "state"},
+                "ExpressionAttributeValues": {":pending": {"S": "PENDING"}},
+            }
+            if self._transact(f"record the decision about run {run_id}", put, self._audit_action(event)):
+                return decided
+            self._sleep(_backoff(run_id, attempt))
+        raise StorageError(f"could not record the decision about run {run_id}: others keep writing it; try again")
+
+    # --- the audit log -------------------------------------------------------------------------
+
+    def record(self, event: AuditEvent) -> None:
+        """Append an event to the audit log; the same event twice is one. Raises StorageError."""
+        self._put(_audit_item(event), event)
+
+    def audit(self, subject: str) -> list[AuditEvent]:
+        """The audit events of a project or model, oldest first. Raises StorageError."""
+        return list(self._records(AuditEvent, f"AUDIT#{subject}"))
+
+    def audit_all(self, limit: int = 50) -> list[AuditEvent]:
+        """The newest audit events of everything, newest first. Raises StorageError."""
+        newest = itertools.islice(self._listing("AUDIT", newest_first=True, page=limit), limit)
+        return [from_json(AuditEvent, item) for item in newest]
+
+    # --- the table -----------------------------------------------------------------------------
+
+    def _item(self, key: Item) -> Item | None:
+        with translated(f"read {key['pk']} from table {self._table}"):
+            answer = self._dynamodb.get_item(TableName=self._table, Key=_pack(key), ConsistentRead=True)
+        return _unpack(answer["Item"]) if "Item" in answer else None
+
+    def _get(self, cls: type[R], key: Item) -> R | None:
+        item = self._item(key)
+        return from_json(cls, item) if item else None
+
+    def _put(self, key: Item, record: Any) -> None:
+        with translated(f"write {key['pk']} to table {self._table}"):
+            self._dynamodb.put_item(TableName=self._table, Item=_pack(key | to_json(record)))
+
+    def _put_new(self, key: Item, record: Any) -> bool:
+        with translated(f"write {key['pk']} to table {self._table}"):
+            try:
+                self._dynamodb.put_item(
+                    TableName=self._table,
+                    Item=_pack(key | to_json(record)),
+                    ConditionExpression="attribute_not_exists(pk)",
+                )
+            except ClientError as error:
+                if code(error) == CONDITION_FAILED:
+                    return False
+                raise
+        return True
+
+    def _records(self, cls: type[R], pk: str, sk_prefix: str = "", newest_first: bool = False) -> Iterator[R]:
+        condition, values = "pk = :pk", {":pk": pk}
+        if sk_prefix:
+            condition, values = f"{condition} AND begins_with(sk, :sk)", values | {":sk": sk_prefix}
+        for item in self._query(
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=_pack(values),
+            ConsistentRead=True,
+            ScanIndexForward=not newest_first,
+        ):
+            yield from_json(cls, item)
+
+    def _listing(self, gsi1pk: str, newest_first: bool = False, page: int = 100) -> Iterator[Item]:
+        return self._query(
+            IndexName=INDEX,
+            KeyConditionExpression="gsi1pk = :pk",
+            ExpressionAttributeValues=_pack({":pk": gsi1pk}),
+            ScanIndexForward=not newest_first,
+            PaginationConfig={"PageSize": page},
+        )
+
+    def _query(self, **arguments: Any) -> Iterator[Item]:
+        with translated(f"query table {self._table}"):
+            for page in self._dynamodb.get_paginator("query").paginate(TableName=self._table, **arguments):
+                yield from map(_unpack, page["Items"])
+
+    def _count(self, model: str, latest: int | None) -> dict[str, Any]:
+        """Move the model's counter on, on the condition that it still stands at `latest`."""
+        listing = {":name": model, ":models": "MODELS", ":next": (latest or 0) + 1}
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": _pack(_model_key(model)),
+                "UpdateExpression": "SET latest = :next, #name = :name, gsi1pk = :models, gsi1sk = :name",
+                "ConditionExpression": "attribute_not_exists(pk)" if latest is None else "latest = :latest",
+                "ExpressionAttributeNames": {"#name": "name"},
+                "ExpressionAttributeValues": _pack(listing | {":latest": latest}),
+            }
+        }
+
+    def _put_action(self, key: Item, record: Any, new: bool = False) -> dict[str, Any]:
+        put: dict[str, Any] = {"TableName": self._table, "Item": _pack(key | to_json(record))}
+        if new:
+            put["ConditionExpression"] = "attribute_not_exists(pk)"
+        return {"Put": put}
+
+    def _audit_action(self, event: AuditEvent) -> dict[str, Any]:
+        return self._put_action(_audit_item(event), event)
+
+    def _transact(self, action: str, *actions: Any) -> bool:
+        """Write all or nothing; False when a condition failed or another writer was in the way."""
+        with translated(action):
+            try:
+                self._dynamodb.transact_write_items(TransactItems=actions)
+            except ClientError as error:
+                if set(cancellations(error)) & DISTURBED:
+                    return False
+                raise
+        return True
+
+
+# --- keys and values of items ------------------------------------------------------------------
+
+
+def _run_key(run_id: str) -> Item:
+    return {"pk": f"RUN#{run_id}", "sk": "RUN"}
+
+
+def _run_item(record: RunRecord) -> Item:
+    listing = {"gsi1pk": f"RUNS#{record.project}", "gsi1sk": f"{record.started_at}#{record.run_id}"}
+    return _run_key(record.run_id) | listing
+
+
+def _approval_key(run_id: str) -> Item:
+    return {"pk": f"RUN#{run_id}", "sk": "APPROVAL"}
+
+
+def _approval_item(record: ApprovalRecord) -> Item:
+    listing = {"gsi1pk": f"APPROVALS#{record.state}", "gsi1sk": f"{record.requested_at}#{record.run_id}"}
+    return _approval_key(record.run_id) | listing
+
+
+def _model_key(model: str) -> Item:
+    return {"pk": f"MODEL#{model}", "sk": "MODEL"}
+
+
+def _version_key(model: str, number: int) -> Item:
+    return {"pk": f"MODEL#{model}", "sk": f"VERSION#{number:06d}"}
+
+
+def _version_of_run_key(model: str, run_id: str) -> Item:
+    return {"pk": f"MODEL#{model}", "sk": f"RUN#{run_id}"}
+
+
+def _alias_key(model: str, alias: str) -> Item:
+    return {"pk": f"MODEL#{model}", "sk": f"ALIAS#{alias}"}
+
+
+def _audit_item(event: AuditEvent) -> Item:
+    when = f"{event.at}#{hashlib.sha256(dumps(event)).hexdigest()[:16]}"
+    return {"pk": f"AUDIT#{event.subject}", "sk": when, "gsi1pk": "AUDIT", "gsi1sk": when}
+
+
+def _pack(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _value(value) for name, value in item.items() if value is not None}
+
+
+def _value(value: str | bool | int | float) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    return {"S": value} if isinstance(value, str) else {"N": repr(value)}
+
+
+def _unpack(item: Mapping[str, Any]) -> Item:
+    return {name: _plain(*next(iter(value.items()))) for name, value in item.items()}
+
+
+def _plain(kind: str, value: Any) -> Any:
+    if kind == "N":
+        return int(value) if value.lstrip("-").isdigit() else float(value)
+    return value
+
+
+def _conflict(model: str, alias: str, expected: int | None, actual: int | None) -> AliasConflict:
+    def named(version: int | None) -> str:
+        return "no version" if version is None else f"version {version}"
+
+    return AliasConflict(
+        f"{alias} of model {model!r} points to {named(actual)} by now, not to {named(expected)}: "
+        "somebody else moved it; look at it again and repeat"
+    )
+
+
+def _same_content(registered: Item, model: str, run_id: str, onnx_sha256: str) -> int:
+    version = int(registered["version"])
+    if registered["onnx_sha256"] != onnx_sha256:
+        raise ImmutableVersion(
+            f"run {run_id} has registered another graph as version {version} of model {model!r} before: "
+            "a version never changes; upload the table again to start a new run"
+        )
+    return version
+
+
+def _backoff(who: str, attempt: int) -> float:
+    """Seconds to wait; growing, and different for different writers, so that they stop meeting."""
+    spread = zlib.crc32(who.encode()) / 2**32
+    return float(min(1.0, 0.02 * 2**attempt) * (0.5 + spread))
