@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from tidemill.aws.registry import AuditEvent, Registry
+from tidemill.aws.registry import AuditEvent, DatasetRecord, Registry
 from tidemill.contracts import Cost, DatasetRef, Interval, ModelRef, Run, RunDocument, Source
 from tidemill.errors import AliasConflict, ApprovalConflict, ImmutableVersion, NotFound, StorageError
 
@@ -131,8 +131,8 @@ def test_the_latest_dataset_is_the_one_before_the_run_itself(registry: Registry)
     registry.put_dataset("churn", DatasetRef("d2", 110, 6), "run2", "2026-03-02T00:00:00Z")
     registry.put_dataset("churn", DatasetRef("d2", 110, 6), "run2", "2026-03-02T00:00:00Z")
     latest, before = registry.latest_dataset("churn"), registry.latest_dataset("churn", except_run="run2")
-    assert latest is not None and (latest.version, latest.rows, latest.columns) == ("d2", 110, 6)
-    assert before is not None and before.version == "d1"
+    assert latest == DatasetRecord("churn", "d2", 110, 6, "run2", "2026-03-02T00:00:00Z")
+    assert before == DatasetRecord("churn", "d1", 100, 5, "run1", "2026-03-01T00:00:00Z")
     assert [record.version for record in registry.datasets("churn")] == ["d2", "d1"]
 
 
@@ -368,5 +368,5 @@ def test_a_transaction_that_fails_for_another_reason_is_not_tried_again(aws: Non
 
 def test_endless_disturbance_ends_as_a_storage_error(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_transact", lambda *_: False)
-    with pytest.raises(StorageError, match="others keep|other runs register"):
+    with pytest.raises(StorageError, match="other runs register"):
         create(registry, "run1")
