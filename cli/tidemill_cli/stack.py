@@ -1,0 +1,173 @@
+"""The deployed stack as the verbs see it: its outputs and its clients, local or on AWS.
+
+Which stack is meant, first match wins: the endpoint given (`aws` means AWS itself), the
+profile given, `AWS_ENDPOINT_URL`, the local stack that `tidemill up` recorded.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import localstack_client.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, ProfileNotFound
+from localstack_client import config as localstack_config
+
+from tidemill.aws import clients
+from tidemill.errors import TidemillError
+
+STACK_NAME = "tidemill"
+REGION = "us-east-1"
+AWS = "aws"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class StackError(TidemillError):
+    """The stack is not running, not deployed or not reachable; the message says which and the way out."""
+
+
+def project_root() -> Path:
+    """The folder of the checkout, where template.yaml is."""
+    return Path(__file__).resolve().parents[2]
+
+
+def state_dir() -> Path:
+    """Where the local stack keeps its data, logs and stack.json: TIDEMILL_STATE, or .tidemill in the checkout."""
+    return Path(os.environ.get("TIDEMILL_STATE") or project_root() / ".tidemill").absolute()
+
+
+def recorded_endpoint() -> str | None:
+    """The endpoint of the local stack that `tidemill up` started or deployed to, if there is one."""
+    try:
+        document = json.loads((state_dir() / "stack.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    endpoint = document.get("endpoint")
+    return endpoint if isinstance(endpoint, str) else None
+
+
+class LocalSession(localstack_client.session.Session):  # type: ignore[misc]
+    """A localstack_client session whose every service is at the endpoint given, whatever the environment says."""
+
+    def __init__(self, endpoint: str, region: str) -> None:
+        super().__init__(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)  # noqa: S106
+        self._service_endpoint_mapping: dict[str, str] = dict.fromkeys(
+            localstack_config.get_service_endpoints(), endpoint
+        )
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One deployed stack.
+
+    Attributes
+    ----------
+    name
+        name of the CloudFormation stack
+    region
+        AWS region, `us-east-1` at an endpoint unless told otherwise
+    endpoint
+        URL of the AWS-compatible endpoint, None for AWS itself
+    profile
+        AWS profile, None for the default credentials
+    """
+
+    name: str
+    region: str
+    endpoint: str | None
+    profile: str | None = None
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    @classmethod
+    def connect(
+        cls,
+        endpoint: str | None = None,
+        stack_name: str = STACK_NAME,
+        region: str | None = None,
+        profile: str | None = None,
+    ) -> Stack:
+        """Find the stack that is meant; nothing is asked over the network before `outputs` or a client is used.
+
+        Raises
+        ------
+        StackError
+            no stack is named and no local one is recorded, or no region is known for AWS.
+        """
+        if endpoint is None and profile is None:
+            endpoint = os.environ.get("AWS_ENDPOINT_URL") or recorded_endpoint()
+            if endpoint is None:
+                raise StackError(
+                    "no stack is named: start the local one with `tidemill up`, "
+                    "or name one by --endpoint URL, --endpoint aws or --profile NAME"
+                )
+        if endpoint is not None and endpoint != AWS:
+            return cls(stack_name, region or REGION, endpoint.rstrip("/"), profile)
+        try:
+            region = region or boto3.session.Session(profile_name=profile).region_name
+        except ProfileNotFound as error:
+            raise StackError(
+                f"there is no AWS profile named {profile!r}: `aws configure --profile` makes one"
+            ) from error
+        if region is None:
+            raise StackError("no AWS region is set: give --region, AWS_REGION or a profile that has one")
+        return cls(stack_name, region, None, profile)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the endpoint is on this machine."""
+        return self.endpoint is not None and urlsplit(self.endpoint).hostname in LOOPBACK
+
+    def client(self, service: str) -> Any:
+        """The client of a service, by boto3's name for it; one of each, safe to share between threads."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._create(service)
+            return self._clients[service]
+
+    def _create(self, service: str) -> Any:
+        config = clients.config(service)
+        if self.endpoint is not None:
+            config = config.merge(Config(s3={"addressing_style": "path"}))
+            return LocalSession(self.endpoint, self.region).client(service, config=config)
+        session = boto3.session.Session(profile_name=self.profile, region_name=self.region)
+        return session.client(service, config=config)
+
+    @functools.cached_property
+    def outputs(self) -> Mapping[str, str]:
+        """The stack's outputs: DataBucket, ArtifactBucket, Table, ApiUrl, ApiKeyId, TrainingStateMachine, ...
+
+        Raises
+        ------
+        StackError
+            nothing answers, the credentials are refused, or the stack is not deployed there.
+        """
+        where = self.endpoint or f"AWS in {self.region}"
+        try:
+            answer = self.client("cloudformation").describe_stacks(StackName=self.name)
+        except (ConnectionError, HTTPClientError) as error:
+            way_out = "start it with `tidemill up`" if self.is_local else "check the address and the network"
+            raise StackError(f"nothing answers at {where}: {way_out}") from error
+        except ClientError as error:
+            if error.response["Error"].get("Code") == "ValidationError":
+                raise StackError(f"the stack {self.name} is not deployed at {where}: {self._deploy_hint()}") from error
+            raise StackError(f"{where} refused the request: {error}") from error
+        except BotoCoreError as error:
+            raise StackError(f"{where} cannot be asked: {error}") from error
+        stack = answer["Stacks"][0]
+        outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", ())}
+        if not outputs:
+            raise StackError(f"the stack {self.name} at {where} is {stack['StackStatus']}: {self._deploy_hint()}")
+        return outputs
+
+    def _deploy_hint(self) -> str:
+        return "deploy it with `tidemill up`" if self.endpoint else "deploy it with `sam build && sam deploy`"
