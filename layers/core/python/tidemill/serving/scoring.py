@@ -1,0 +1,64 @@
+"""Predictions from a model version's ONNX graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+
+from tidemill.contracts import Signature
+from tidemill.serving.features import Encoder
+
+#: Rows per call of the graph, so that memory stays small whatever the table.
+CHUNK_ROWS = 16_384
+
+#: The graph's output: of a classifier (beside `label`), of a regressor.
+PROBABILITIES = "probabilities"
+VALUE = "value"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about n rows: labels and probabilities, or values."""
+
+    labels: np.ndarray | None = None  #: (n,) object of str; the class with the highest probability
+    probabilities: np.ndarray | None = None  #: (n, classes) float64, in the order of the signature's classes
+    values: np.ndarray | None = None  #: (n,) float64
+
+
+class Model:
+    """A loaded graph with its signature; `encoder` turns raw columns into what `predict` takes."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, signature: Signature) -> None:
+        self.signature = signature
+        self.encoder = Encoder(signature.inputs)
+        self._session = session
+        self._inputs = [node.name for node in session.get_inputs()]
+        self._classes = np.array(signature.classes, dtype=object)
+        self._output = [PROBABILITIES if signature.classes else VALUE]
+
+    @classmethod
+    def load(cls, onnx: bytes, signature: Signature, threads: int = 1) -> Model:
+        """Load a graph, to be run with as many threads."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = 3
+        return cls(onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"]), signature)
+
+    def predict(self, encoded: dict[str, np.ndarray]) -> Prediction:
+        """Predict from encoded columns, each of shape (n,)."""
+        feeds = {name: encoded[name].reshape(-1, 1) for name in self._inputs}
+        rows = len(next(iter(feeds.values())))
+        chunks = [
+            self._session.run(
+                self._output, {name: values[start : start + CHUNK_ROWS] for name, values in feeds.items()}
+            )
+            for start in range(0, max(rows, 1), CHUNK_ROWS)
+        ]
+        output = np.concatenate([chunk for (chunk,) in chunks]).astype(np.float64)
+        if not self.signature.classes:
+            return Prediction(values=output.reshape(-1))
+        return Prediction(labels=self._classes[output.argmax(axis=1)], probabilities=output)
