@@ -374,6 +374,17 @@ class CandidateResult:
 
 
 @dataclass(frozen=True)
+class Fit:
+    """`runs/<run_id>/train/fit.json`: how the best candidate was refitted."""
+
+    candidate: str
+    params: dict[str, Any]
+    seed: int
+    packages: dict[str, str]  #: distribution -> version, in the function that fitted
+    python: str
+
+
+@dataclass(frozen=True)
 class InputField:
     """One raw column of a model's signature."""
 
@@ -499,6 +510,20 @@ class Cost:
     usd: float
     by_stage: dict[str, StageCost]
     prices_of: str = ""  #: date and region of the price table
+
+
+# --- refused uploads ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """`<file>.reason.json` beside a quarantined upload."""
+
+    reason: str  #: one sentence for a person
+    source: str  #: s3://bucket/key where it was uploaded
+    version_id: str
+    at: str
+    run_id: str | None = None  #: the run that refused it, when one was started
 
 
 # --- the document of a run ---------------------------------------------------------------------
