@@ -1,0 +1,52 @@
+"""The HTTP endpoint: TensorFlow Serving's `:predict`, status and metadata behind API Gateway."""
+
+import functools
+import time
+from datetime import UTC, datetime
+
+from aws_lambda_powertools import Logger
+from chalice.app import Chalice, Response
+
+from tidemill import keys, settings
+from tidemill.aws import clients
+from tidemill.aws.objects import Objects
+from tidemill.aws.queues import Queue
+from tidemill.aws.registry import Registry
+from tidemill.serving import tensorflow, tensorflow_views
+from tidemill.serving.calls import Call, View, answer
+from tidemill.serving.endpoint import Endpoint
+
+logger = Logger(service="predict")
+app = handler = Chalice(app_name="predict", configure_logs=False)
+
+
+@functools.cache
+def endpoint() -> Endpoint:
+    """The process's endpoint; what it is connected to is made with the first call."""
+    config = settings.load(settings.PredictSettings)
+    objects = Objects(clients.s3())
+    return Endpoint(
+        registry=Registry(clients.dynamodb(), config.table),
+        read=lambda model, version, file: objects.get(config.artifact_bucket, keys.model(model, version, file)),
+        send=Queue(clients.sqs(), config.capture_queue).send,
+        warn=logger.warning,
+        alias_seconds=config.alias_seconds,
+        clock=time.monotonic,
+    )
+
+
+def serve(path: str, method: str, view: View) -> None:
+    """Let Chalice route a method of a path to a view."""
+
+    def respond(**parameters: str) -> Response:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        call = Call(parameters, app.current_request.raw_body, app.lambda_context.aws_request_id, now)
+        status, body = answer(view, endpoint, call, logger.exception)
+        return Response(body, call.headers, status)
+
+    app.route(path, methods=[method], content_types=["*/*"], name=f"{method} {path}")(respond)
+
+
+for root in tensorflow.PATHS:
+    for suffix, method, view in tensorflow_views.VIEWS:
+        serve(root + suffix, method, view)

@@ -1,0 +1,63 @@
+"""HTTP calls: what a view gets, and what becomes of what it gives or raises.
+
+An answer has the same headers whatever its status, and an error has one shape:
+`{"error": "..."}`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tidemill.errors import InputRefused, NotFound, RequestTooLarge, StorageError
+from tidemill.serving.endpoint import Endpoint, Served
+
+
+@dataclass
+class Call:
+    """One HTTP call: what came in, and the headers that go out."""
+
+    path: dict[str, str]  #: path parameters
+    body: bytes
+    id: str  #: unique; a recorded prediction carries it
+    at: str  #: UTC, ISO 8601
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.headers |= {"content-type": "application/json", "x-tidemill-prediction-id": self.id}
+
+    def served_by(self, served: Served) -> None:
+        """Say in the headers which model version answers."""
+        self.headers["x-tidemill-model"] = served.signature.model
+        self.headers["x-tidemill-version"] = str(served.facts.version)
+
+
+View = Callable[[Endpoint, Call], str]
+
+
+def answer(view: View, endpoint: Callable[[], Endpoint], call: Call, fault: Callable[[str], object]) -> tuple[int, str]:
+    """HTTP status and body of a call.
+
+    Parameters
+    ----------
+    view
+        gives the body of a good answer, or raises.
+    fault
+        takes a sentence for the log when the failure is ours; called while the error is being handled.
+    """
+    try:
+        return 200, view(endpoint(), call)
+    except RequestTooLarge as error:
+        status, message = 413, str(error)
+    except InputRefused as error:
+        status, message = 400, str(error)
+    except NotFound as error:
+        status, message = 404, str(error)
+    except StorageError:
+        fault("answered 503: nothing that could serve is in memory")
+        status, message = 503, "the model cannot be read at the moment: try again in a few seconds"
+    except Exception:
+        fault("answered 500")
+        status, message = 500, "the call failed for a reason that is not in the request: the log has the details"
+    return status, json.dumps({"error": message})

@@ -1,0 +1,155 @@
+"""What answers a prediction request, whatever its protocol: find the model, predict, record.
+
+A protocol decodes a request to raw columns before, and encodes the prediction after; it
+knows nothing of where models come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from tidemill.contracts import Signature, loads
+from tidemill.errors import NotFound
+from tidemill.serving import captures, outputs
+from tidemill.serving.model_cache import ModelCache
+from tidemill.serving.scoring import Model, Prediction
+
+CHAMPION = "champion"
+
+
+class VersionFacts(Protocol):
+    """What the registry knows of a model version."""
+
+    @property
+    def version(self) -> int:
+        """From 1."""
+
+    @property
+    def metric(self) -> str:
+        """The metric that decided."""
+
+    @property
+    def value(self) -> float:
+        """Of the metric, on the holdout."""
+
+
+class Models(Protocol):
+    """What is needed of the registry; all raise StorageError when it does not answer."""
+
+    def alias(self, model: str, alias: str) -> int | None:
+        """The version that an alias points to."""
+
+    def version(self, model: str, number: int) -> VersionFacts:
+        """One version. Raises NotFound."""
+
+    def versions(self, model: str) -> Sequence[VersionFacts]:
+        """All versions, newest first. Raises NotFound when there is no such model."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A loaded model version, and what the registry knows of it."""
+
+    model: Model
+    facts: VersionFacts
+
+    @property
+    def signature(self) -> Signature:
+        """The model's inputs and outputs."""
+        return self.model.signature
+
+    def predict(self, columns: Mapping[str, Sequence[Any]]) -> Prediction:
+        """Predict from raw values by column. Raises InputRefused naming the field that does not fit."""
+        return self.model.predict(self.model.encoder.encode(columns))
+
+
+class Endpoint:
+    """The models in service.
+
+    Parameters
+    ----------
+    registry
+        knows versions and aliases.
+    read
+        (model, version, file) -> the bytes of a model version's file; raises NotFound, StorageError.
+    send
+        takes a message of captures; raises StorageError.
+    warn
+        takes a sentence for the log.
+    alias_seconds
+        how long a looked-up alias is believed.
+    clock
+        seconds, never going back.
+    """
+
+    def __init__(
+        self,
+        registry: Models,
+        read: Callable[[str, int, Literal["model.onnx", "signature.json"]], bytes],
+        send: Callable[[str], object],
+        warn: Callable[[str], object],
+        alias_seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._registry = registry
+        self._read = read
+        self._send = send
+        self._warn = warn
+        self._served = ModelCache(registry.alias, self._load, alias_seconds, clock, warn)
+
+    def find(self, model: str, version: int | None, alias: str | None) -> Served:
+        """The version, or what the alias points to, or the champion. Raises NotFound, StorageError."""
+        if version is not None:
+            return self._served.by_version(model, version)
+        return self._served.by_alias(model, alias or CHAMPION)
+
+    def available(self, model: str, version: int | None, alias: str | None) -> list[int]:
+        """The versions that can be asked: one when a version or alias is named, else all, newest first.
+
+        Raises NotFound, StorageError.
+        """
+        versions = [facts.version for facts in self._registry.versions(model)]
+        if alias is not None:
+            version = self._registry.alias(model, alias)
+        elif version is None:
+            return versions
+        if version not in versions:
+            named = f"version {version}" if alias is None else f"version labelled {alias!r}"
+            raise NotFound(f"model {model!r} has no {named}")
+        return [version]
+
+    def record(
+        self,
+        columns: Mapping[str, Sequence[Any]],
+        prediction: Prediction,
+        served: Served,
+        alias: str | None,
+        prediction_id: str,
+        at: str,
+    ) -> None:
+        """Send a prediction to be captured; when that fails a warning is all that happens.
+
+        Parameters
+        ----------
+        prediction_id
+            id of the request.
+        at
+            its time, UTC, ISO 8601.
+        """
+        recorded = captures.captures(
+            columns,
+            outputs.by_row(prediction),
+            prediction_id=prediction_id,
+            at=at,
+            model=served.signature.model,
+            version=served.facts.version,
+            alias=alias,
+        )
+        captures.send(recorded, self._send, self._warn)
+
+    def _load(self, model: str, version: int) -> Served:
+        facts = self._registry.version(model, version)
+        signature = loads(Signature, self._read(model, version, "signature.json"))
+        return Served(Model.load(self._read(model, version, "model.onnx"), signature), facts)

@@ -1,0 +1,38 @@
+"""What TensorFlow Serving's URLs do: each view reads a call, asks the endpoint and gives the body of the answer."""
+
+from __future__ import annotations
+
+from tidemill.serving import tensorflow
+from tidemill.serving.calls import Call
+from tidemill.serving.endpoint import CHAMPION, Endpoint
+
+
+def predict(endpoint: Endpoint, call: Call) -> str:
+    """`POST ...:predict`. Raises InputRefused, NotFound, StorageError."""
+    target = tensorflow.target("predict", **call.path)
+    served = endpoint.find(target.model, target.version, target.label)
+    call.served_by(served)
+    request = tensorflow.decode(call.body, served.signature.inputs)
+    prediction = served.predict(request.columns)
+    body = tensorflow.encode(prediction, request.by_row)
+    alias = None if target.version is not None else target.label or CHAMPION
+    endpoint.record(request.columns, prediction, served, alias, call.id, call.at)
+    return body
+
+
+def status(endpoint: Endpoint, call: Call) -> str:
+    """`GET` of a model, one of its versions or labels. Raises InputRefused, NotFound, StorageError."""
+    target = tensorflow.target("", **call.path)
+    return tensorflow.status(endpoint.available(target.model, target.version, target.label))
+
+
+def metadata(endpoint: Endpoint, call: Call) -> str:
+    """`GET .../metadata`. Raises InputRefused, NotFound, StorageError."""
+    target = tensorflow.target("", **call.path)
+    served = endpoint.find(target.model, target.version, target.label)
+    call.served_by(served)
+    return tensorflow.metadata(served.signature, served.facts.version, served.facts.metric, served.facts.value)
+
+
+#: (what follows a path of `tensorflow.PATHS`, HTTP method, view)
+VIEWS = (("", "POST", predict), ("", "GET", status), ("/metadata", "GET", metadata))
