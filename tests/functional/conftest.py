@@ -61,12 +61,12 @@ def keys(hash_key: str, range_key: str) -> list[Any]:
 
 @pytest.fixture
 def objects(buckets: None) -> Objects:
-    return Objects(clients.client("s3"))
+    return Objects(clients.s3())
 
 
 @pytest.fixture
 def registry(table: str) -> Registry:
-    return Registry(OneAtATime(clients.client("dynamodb")), table, sleep=lambda seconds: None)  # type: ignore[arg-type]
+    return Registry(OneAtATime(clients.dynamodb()), table, sleep=lambda seconds: None)  # type: ignore[arg-type]
 
 
 class OneAtATime:

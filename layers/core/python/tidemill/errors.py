@@ -68,3 +68,7 @@ class RequestTooLarge(InputRefused):
 
 class StorageError(TidemillError):
     """An object store, table or queue did not answer as agreed."""
+
+
+class FunctionFailed(TidemillError):
+    """A called function ended with an error of its own; the message has it."""

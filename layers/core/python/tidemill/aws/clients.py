@@ -3,12 +3,13 @@
 They come from botocore's session, which is all of boto3 that is used here: boto3's own
 session adds resources and their loaders to every cold start. Region, endpoint and
 credentials are found by botocore itself (`AWS_REGION`, `AWS_ENDPOINT_URL`, the role).
+Each client is made on first use.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -22,40 +23,60 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 CONNECT_SECONDS = 3
-#: How long an answer may take. A synchronous invocation answers only when the function has.
-READ_SECONDS = {"lambda": 70}
-DEFAULT_READ_SECONDS = 30
+READ_SECONDS = 30
 ATTEMPTS = 4
 
 
-def config(service: str) -> Config:
-    """Time limits and retries for a client of a service."""
+def config(read_seconds: float = READ_SECONDS) -> Config:
+    """Time limits and retries for a client.
+
+    Parameters
+    ----------
+    read_seconds
+        how long an answer may take.
+    """
     from botocore.config import Config
 
     return Config(
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS.get(service, DEFAULT_READ_SECONDS),
+        read_timeout=read_seconds,
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
     )
 
 
-@overload
-def client(service: Literal["s3"]) -> S3Client: ...
-@overload
-def client(service: Literal["dynamodb"]) -> DynamoDBClient: ...
-@overload
-def client(service: Literal["sqs"]) -> SQSClient: ...
-@overload
-def client(service: Literal["sns"]) -> SNSClient: ...
-@overload
-def client(service: Literal["events"]) -> EventBridgeClient: ...
-@overload
-def client(service: Literal["stepfunctions"]) -> SFNClient: ...
-@overload
-def client(service: Literal["lambda"]) -> LambdaClient: ...
-def client(service: str) -> Any:
-    """The process's client of a service, by botocore's name for it; made on first use."""
-    return _create(service)
+def s3() -> S3Client:
+    """Amazon S3."""
+    return cast("S3Client", _client("s3"))
+
+
+def dynamodb() -> DynamoDBClient:
+    """Amazon DynamoDB."""
+    return cast("DynamoDBClient", _client("dynamodb"))
+
+
+def sqs() -> SQSClient:
+    """Amazon SQS."""
+    return cast("SQSClient", _client("sqs"))
+
+
+def sns() -> SNSClient:
+    """Amazon SNS."""
+    return cast("SNSClient", _client("sns"))
+
+
+def eventbridge() -> EventBridgeClient:
+    """Amazon EventBridge."""
+    return cast("EventBridgeClient", _client("events"))
+
+
+def stepfunctions() -> SFNClient:
+    """AWS Step Functions."""
+    return cast("SFNClient", _client("stepfunctions"))
+
+
+def lambda_() -> LambdaClient:
+    """AWS Lambda; a synchronous invocation answers only when the function has, so it may take a minute."""
+    return cast("LambdaClient", _client("lambda", read_seconds=70))
 
 
 @functools.cache
@@ -66,5 +87,5 @@ def _session() -> Session:
 
 
 @functools.cache
-def _create(service: str) -> Any:
-    return _session().create_client(service, config=config(service))
+def _client(service: str, read_seconds: float = READ_SECONDS) -> Any:
+    return _session().create_client(service, config=config(read_seconds))

@@ -1,0 +1,309 @@
+"""Executions of the state machines: starting, watching, and what each stage of one used.
+
+A history is read as the list of its outermost states, one after the other, with the
+Lambda tasks inside each. On AWS a Map brackets its iterations by MapStateStarted and
+MapStateSucceeded (Failed, Aborted) and records the states entered inside; emulators may
+record only the tasks, and close no state whose error was caught. Both read the same here:
+outside a bracket an entered state is an outermost one, whatever came before.
+
+Iterations run at the same time, and not every history says which end belongs to which
+start. The sum of durations needs no pairs: it is the sum of the ends minus that of the starts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from botocore.exceptions import ClientError
+
+from tidemill.aws.faults import code, translated
+from tidemill.contracts import to_json
+from tidemill.errors import NotFound
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+ExecutionStatus = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
+
+#: States whose tasks count as another stage: the refit is done by the train function.
+STAGES = {"refit": "train"}
+#: What states without a task (Choice, Pass, Fail) count as.
+FLOW = "workflow"
+_OPENED = frozenset({"MapStateStarted", "ParallelStateStarted"})
+_CLOSED = frozenset(f"{kind}State{end}" for kind in ("Map", "Parallel") for end in ("Succeeded", "Failed", "Aborted"))
+_TASK_FAILED = frozenset({"TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed"})
+_EXECUTION_ENDED = frozenset({"ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"})
+
+
+@dataclass(frozen=True)
+class Execution:
+    """An execution as a whole. Error and cause are empty unless it failed."""
+
+    arn: str
+    status: ExecutionStatus
+    started_at: datetime
+    ended_at: datetime | None
+    error: str
+    cause: str
+
+
+@dataclass
+class Step:
+    """One outermost state of an execution, for people who watch it."""
+
+    name: str  #: as in the state machine
+    started_at: datetime
+    is_map: bool = False
+    state: Literal["running", "succeeded", "failed"] = "running"
+    ended_at: datetime | None = None
+    waits: bool = False  #: for a task token, that is: for a person
+    total: int | None = None  #: items of a Map, when the history tells
+    begun: int = 0  #: tasks that were started, repeated ones included
+    done: int = 0  #: tasks that ended well
+    failed: int = 0  #: tasks that ended with an error, repeated ones included
+    entered: int = 0  #: states that were entered inside
+    starts: float = 0.0  #: sum of the tasks' starts, epoch seconds
+    ends: float = 0.0  #: sum of the tasks' ends, epoch seconds
+    last_start: float = 0.0  #: epoch seconds
+
+    @property
+    def stage(self) -> str:
+        """The stage that the state belongs to, as the folders in `functions/` are named."""
+        return STAGES.get(self.name.lower(), self.name.lower())
+
+    def seconds(self, now: datetime) -> float:
+        """How long the state took, or has taken until now."""
+        return ((self.ended_at or now) - self.started_at).total_seconds()
+
+    def task_seconds(self, now: datetime) -> float:
+        """How long the tasks took together, those that still run until now."""
+        running = self.begun - self.done - self.failed
+        return self.ends + running * now.timestamp() - self.starts if not self.waits else self.ends - self.starts
+
+
+@dataclass
+class Usage:
+    """What one stage used. `functions` are the functions that its tasks called."""
+
+    invocations: int = 0
+    seconds: float = 0.0  #: of Lambda, all invocations together
+    transitions: int = 0
+    functions: set[str] = field(default_factory=set)
+
+
+class Executions:
+    """The executions of Step Functions state machines."""
+
+    def __init__(self, stepfunctions: SFNClient) -> None:
+        self._stepfunctions = stepfunctions
+
+    def start(self, machine: str, name: str, value: Any) -> str:
+        """Start an execution and return its ARN; one that was started under this name before is left alone.
+
+        Parameters
+        ----------
+        machine
+            ARN of the state machine.
+        value
+            the input: a contract, or plain JSON data of contracts.
+
+        Raises
+        ------
+        StorageError
+            the service refused or did not answer.
+        """
+        with translated(f"start {name} of {machine}"):
+            try:
+                answer = self._stepfunctions.start_execution(
+                    stateMachineArn=machine, name=name, input=json.dumps(to_json(value))
+                )
+            except ClientError as error:
+                if code(error) == "ExecutionAlreadyExists":
+                    return arn(machine, name)
+                raise
+        return answer["executionArn"]
+
+    def describe(self, execution: str) -> Execution:
+        """Status and times of an execution. Raises NotFound, StorageError."""
+        with _existing(execution):
+            answer = self._stepfunctions.describe_execution(executionArn=execution)
+        return Execution(
+            arn=execution,
+            status=cast(ExecutionStatus, answer["status"]),
+            started_at=answer["startDate"],
+            ended_at=answer.get("stopDate"),
+            error=answer.get("error", ""),
+            cause=answer.get("cause", ""),
+        )
+
+    def stop(self, execution: str, cause: str) -> None:
+        """Stop an execution that runs. Raises NotFound, StorageError."""
+        with _existing(execution):
+            self._stepfunctions.stop_execution(executionArn=execution, error="Stopped", cause=cause)
+
+    def progress(self, execution: str) -> list[Step]:
+        """The outermost states in the order they were entered. Raises NotFound, StorageError."""
+        found = steps(self._history(execution))
+        for step in found:
+            if step.is_map and not step.begun:
+                self._count_children(execution, step)
+        return found
+
+    def usage(self, execution: str, until: datetime) -> dict[str, Usage]:
+        """What each stage has used, by its name; tasks that still run are counted until `until`.
+
+        Raises NotFound, StorageError.
+        """
+        with _existing(execution):
+            answer = self._stepfunctions.describe_state_machine_for_execution(executionArn=execution)
+        return usage(self.progress(execution), json.loads(answer["definition"]), until)
+
+    def succeed(self, token: str, output: Any) -> None:
+        """End a task that waits for its token. Raises NotFound when it no longer waits, StorageError."""
+        with _waiting():
+            self._stepfunctions.send_task_success(taskToken=token, output=json.dumps(to_json(output)))
+
+    def fail(self, token: str, error: str, cause: str) -> None:
+        """End a task that waits for its token with an error name. Raises NotFound, StorageError."""
+        with _waiting():
+            self._stepfunctions.send_task_failure(taskToken=token, error=error, cause=cause)
+
+    def _history(self, execution: str) -> Iterator[Mapping[str, Any]]:
+        pages = self._stepfunctions.get_paginator("get_execution_history")
+        with _existing(execution):
+            for page in pages.paginate(executionArn=execution, PaginationConfig={"PageSize": 1000}):
+                yield from cast(list[Mapping[str, Any]], page["events"])
+
+    def _count_children(self, execution: str, step: Step) -> None:
+        """A Distributed Map runs its items as executions of their own, which the history does not show."""
+        with _existing(execution):
+            for run in self._stepfunctions.list_map_runs(executionArn=execution)["mapRuns"]:
+                counts = self._stepfunctions.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"]
+                step.total, step.done, step.failed = counts["total"], counts["succeeded"], counts["failed"]
+                step.begun = counts["total"] - counts["pending"]
+
+
+def arn(machine: str, name: str) -> str:
+    """ARN of an execution from that of its state machine and its name."""
+    return f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+
+
+def steps(history: Iterable[Mapping[str, Any]]) -> list[Step]:
+    """The outermost states of an execution's history, in the order they were entered.
+
+    Parameters
+    ----------
+    history
+        events as GetExecutionHistory gives them, oldest first.
+    """
+    found: list[Step] = []
+    depth = 0
+    for event in history:
+        kind, at = event["type"], event["timestamp"]
+        if kind in _OPENED:
+            depth += 1
+            found[-1].total = event.get("mapStateStartedEventDetails", {}).get("length")
+        elif kind in _CLOSED:
+            depth -= 1
+            found[-1].state = "succeeded" if kind.endswith("Succeeded") else "failed"
+        elif kind.endswith("StateEntered"):
+            if depth:
+                found[-1].entered += 1
+            else:
+                found.append(Step(event["stateEnteredEventDetails"]["name"], at, is_map=kind == "MapStateEntered"))
+        elif kind.endswith("StateExited") and not depth:
+            step = found[-1]
+            step.ended_at = at
+            if step.state == "running":
+                step.state = "succeeded"
+        elif kind in _EXECUTION_ENDED and found and found[-1].ended_at is None:
+            found[-1].ended_at, found[-1].state = at, "failed"
+        elif kind.startswith("Task"):
+            _task(found[-1], kind, event, at.timestamp())
+    return found
+
+
+def _task(step: Step, kind: str, event: Mapping[str, Any], at: float) -> None:
+    if kind == "TaskScheduled":
+        step.waits = str(event["taskScheduledEventDetails"]["resource"]).endswith(".waitForTaskToken")
+        step.begun += 1
+        step.starts += at
+        step.last_start = at
+        step.state = "running"
+        if step.waits:  # the function is done long before the person is: unless the history says when, it took no time
+            step.ends += at
+    elif kind == "TaskSubmitted" and step.waits:
+        step.ends += at - step.last_start
+    elif kind == "TaskSucceeded":
+        step.done += 1
+        step.ends += 0.0 if step.waits else at
+    elif kind in _TASK_FAILED:
+        step.failed += 1
+        step.ends += 0.0 if step.waits else at
+        step.state = "failed"
+
+
+def usage(found: Iterable[Step], definition: Mapping[str, Any], until: datetime) -> dict[str, Usage]:
+    """What each stage has used, by its name.
+
+    A transition is what Step Functions charges: every state entered, and every repetition of a task.
+
+    Parameters
+    ----------
+    found
+        the outermost states of an execution.
+    definition
+        the state machine they belong to; it names the function that each state calls.
+    until
+        tasks that still run are counted until then.
+    """
+    stages: dict[str, Usage] = {}
+    for step in found:
+        functions = set(_function_names(definition["States"][step.name]))
+        used = stages.setdefault(step.stage if functions else FLOW, Usage())
+        used.functions |= functions
+        used.invocations += step.begun
+        used.seconds += step.task_seconds(until)
+        used.transitions += 1 + max(step.entered, step.begun) if step.is_map else max(1, step.begun)
+    return stages
+
+
+def _function_names(state: Any) -> Iterator[str]:
+    if isinstance(state, Mapping):
+        for name, value in state.items():
+            if name == "FunctionName":
+                yield value
+            else:
+                yield from _function_names(value)
+    elif isinstance(state, list):
+        for item in state:
+            yield from _function_names(item)
+
+
+@contextmanager
+def _existing(execution: str) -> Iterator[None]:
+    with translated(f"read execution {execution}"):
+        try:
+            yield
+        except ClientError as error:
+            if code(error) == "ExecutionDoesNotExist":
+                raise NotFound(f"there is no execution {execution}") from error
+            raise
+
+
+@contextmanager
+def _waiting() -> Iterator[None]:
+    with translated("answer a waiting task"):
+        try:
+            yield
+        except ClientError as error:
+            if code(error) in ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken"):
+                raise NotFound(
+                    "the run no longer waits for an answer: it was decided, stopped, or ran out of time"
+                ) from error
+            raise
