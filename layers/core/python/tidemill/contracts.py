@@ -407,6 +407,7 @@ class Signature:
     inputs: tuple[InputField, ...]
     classes: tuple[str, ...] = ()  #: in the order of the probabilities; empty for regression
     positive_class: str | None = None  #: binary only
+    missing_values: tuple[str, ...] = ()  #: the spec's, so that a file to score reads the same cells as missing
     format_version: int = 1
 
 
