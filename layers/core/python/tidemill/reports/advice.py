@@ -1,0 +1,3 @@
+"""What to do about a finding, by the check's name."""
+
+ADVICE: dict[str, str] = {}

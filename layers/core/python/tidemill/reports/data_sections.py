@@ -1,0 +1,189 @@
+"""The sections about the data: what the checks found, how the file was read, every column."""
+
+from __future__ import annotations
+
+from tidemill.contracts import Check, ColumnProfile
+from tidemill.reports import formats, summary
+from tidemill.reports.advice import ADVICE
+from tidemill.reports.elements import Records, Section, facts, mark, sentence, table
+from tidemill.reports.glossary import term
+from tidemill.reports.markup import Content, Html, join, tag
+from tidemill.reports.sparklines import sparkline
+
+#: Columns shown at once; the others are behind a click.
+COLUMNS_SHOWN = 25
+ROLE_WORDS = {
+    "feature": "feature",
+    "target": "target",
+    "id": "identifies rows",
+    "time": "time of the row",
+    "group": "group of the row",
+    "ignored": "ignored",
+    "leak": "gives the target away",
+    "constant": "never changes",
+}
+
+
+def findings(records: Records) -> Section | None:
+    """What the checks found, the worst first, with what to do."""
+    checks = records.document.checks
+    if not checks:
+        return None
+    order = {"refuse": 0, "warn": 1, "pass": 2}
+    ranked = sorted(checks, key=lambda check: order[check.verdict])
+    open_ones = [check for check in ranked if check.verdict != "pass"]
+    passed = [check for check in ranked if check.verdict == "pass"]
+    amounts = [
+        formats.count(
+            sum(check.verdict == "refuse" for check in checks), "reason to refuse it", "reasons to refuse it"
+        ),
+        formats.count(sum(check.verdict == "warn" for check in checks), "warning"),
+    ]
+    told = " and ".join(text for text in amounts if not text.startswith("0 "))
+    body = join(
+        tag(
+            "p",
+            "Before anything is learned, the table goes through a set of ",
+            term("check", "checks"),
+            f". They found {told}." if told else ". All of them passed.",
+        ),
+        tag("ul", *map(_finding, open_ones), class_="findings") if open_ones else None,
+        tag(
+            "details",
+            tag("summary", formats.count(len(passed), "check passed", "checks passed")),
+            tag("ul", *(tag("li", _where(check), sentence(check.detail)) for check in passed), class_="passed"),
+        )
+        if passed
+        else None,
+    )
+    return Section("findings", "What was found in the data", body)
+
+
+def _where(check: Check) -> Html | None:
+    """The column a check is about, unless its sentence names it."""
+    if check.column is None or check.column in check.detail:
+        return None
+    return join(tag("b", check.column, class_="name"), ": ")
+
+
+def _finding(check: Check) -> Html:
+    advice = ADVICE.get(check.name)
+    return tag(
+        "li",
+        mark(check.verdict, {"refuse": "Refused", "warn": "Warning"}[check.verdict]),
+        tag("p", _where(check), sentence(check.detail)),
+        tag("p", sentence(advice), class_="advice") if advice else None,
+    )
+
+
+def data(records: Records) -> Section | None:
+    """The file, how it was read, and every column."""
+    document, profile = records.document, records.profile
+    if profile is None:
+        return None
+    reading = profile.reading
+    form = {"csv": "text table (CSV)", "jsonl": "JSON Lines", "parquet": "Parquet"}.get(reading.format, reading.format)
+    details = [
+        ("File", tag("span", summary.file_name(document), class_="name")),
+        ("Size", formats.size(reading.bytes)),
+        ("Format", f"{form}, {reading.compression}-compressed" if reading.compression else form),
+        (
+            "Separator",
+            {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}.get(reading.delimiter, reading.delimiter)
+            if reading.delimiter
+            else None,
+        ),
+        ("Encoding", reading.encoding),
+        ("Header", "the first row names the columns" if reading.header else "none: the columns were numbered"),
+        ("Rows", f"{profile.rows:,}"),
+        ("Repeated rows", f"{profile.duplicate_rows:,}" if profile.duplicate_rows else "none"),
+        ("Columns", f"{len(profile.columns):,}"),
+    ]
+    ordered = sorted(profile.columns, key=lambda column: column.role != "target")
+    shown, rest = ordered[:COLUMNS_SHOWN], ordered[COLUMNS_SHOWN:]
+    head = tag(
+        "div",
+        *(tag("span", name) for name in ("Column", "Type", "Distribution", "Missing", "Values")),
+        class_="column-head",
+        aria_hidden="true",
+    )
+    body = join(
+        facts(((label, value) for label, value in details if value is not None), "reading"),
+        join(tag("h3", "How it was read"), tag("ul", *(tag("li", sentence(text)) for text in reading.assumptions)))
+        if reading.assumptions
+        else None,
+        tag("h3", "Column by column"),
+        tag(
+            "p",
+            "Open a column for its figures. The small bars are its ",
+            term("histogram"),
+            ", or its most frequent values.",
+            class_="hint",
+        ),
+        head,
+        *map(_column, shown),
+        tag(
+            "details",
+            tag("summary", f"The other {formats.count(len(rest), 'column')}"),
+            *map(_column, rest),
+            class_="more",
+        )
+        if rest
+        else None,
+    )
+    return Section("data", "The data", body)
+
+
+def _column(column: ColumnProfile) -> Html:
+    shown = formats.date if column.type == "date" else formats.exact
+    if column.minimum is not None and column.maximum is not None:
+        values = f"{shown(column.minimum)} to {shown(column.maximum)}"
+    else:
+        values = formats.count(column.distinct, "value")
+    missing = column.missing / column.rows if column.rows else 0.0
+    role = tag("small", ROLE_WORDS[column.role], class_=f"role {column.role}") if column.role != "feature" else None
+    summary_line = tag(
+        "summary",
+        tag("span", tag("b", column.name, class_="name"), role),
+        tag("span", column.type),
+        tag("span", sparkline(column)),
+        tag("span", formats.percent(missing) if column.missing else "none", class_="num"),
+        tag("span", values, class_="num"),
+    )
+    return tag("details", summary_line, tag("div", _column_figures(column), class_="column-body"), class_="column")
+
+
+def _column_figures(column: ColumnProfile) -> Html:
+    shown = formats.date if column.type == "date" else formats.exact
+    pairs: list[tuple[Content, Content]] = [
+        ("Role", ROLE_WORDS[column.role]),
+        (term("distinct", "Distinct"), f"{column.distinct:,}"),
+        (term("missing", "Missing"), f"{column.missing:,} of {column.rows:,}"),
+    ]
+    if column.minimum is not None:
+        pairs += [("Smallest", shown(column.minimum)), ("Largest", shown(column.maximum))]
+    if column.mean is not None and column.type != "date":
+        pairs += [
+            ("Mean", formats.number(column.mean, 4)),
+            (term("standard_deviation", "Std"), formats.number(column.std, 4)),
+        ]
+    for share, value in sorted(column.quantiles.items(), key=lambda item: float(item[0])):
+        name = "Median" if float(share) == 0.5 else f"{float(share) * 100:g}% below"
+        pairs.append((term("quantile", name) if name == "Median" else name, shown(value)))
+    largest = max((value.count for value in column.top), default=1)
+    top = [
+        [
+            tag("span", formats.shorten(value.value) or "(empty)", class_="name"),
+            f"{value.count:,}",
+            formats.percent(value.count / column.rows) if column.rows else "–",
+            tag("meter", value=f"{value.count / largest:.3f}", aria_hidden="true"),
+        ]
+        for value in column.top
+    ]
+    return join(
+        tag("p", sentence(column.note)) if column.note else None,
+        facts(pairs, "figures"),
+        table(["Most frequent", "Rows", "Share", ""], top, f"Most frequent values of {column.name}", (1, 2))
+        if top
+        else None,
+    )

@@ -1,0 +1,183 @@
+"""The technical words of a report, each explained in a sentence or two."""
+
+from __future__ import annotations
+
+from tidemill.reports.markup import Html, join, tag
+
+#: key: (the word, what it means)
+TERMS: dict[str, tuple[str, str]] = {
+    "accuracy": ("accuracy", "The share of rows whose class the model names correctly."),
+    "alias": (
+        "alias",
+        "A name such as champion that points to one version of a model. Clients call the alias, so the "
+        "version behind it can change without them.",
+    ),
+    "average_precision": (
+        "average precision",
+        "The share of flagged rows that are truly positive, averaged over every place where the list of "
+        "scores can be cut. 1 is perfect; guessing gets the share of positives.",
+    ),
+    "balanced_accuracy": (
+        "balanced accuracy",
+        "The accuracy within each class, averaged, so that a rare class counts as much as a common one.",
+    ),
+    "baseline": (
+        "baseline",
+        "A model that ignores every column: it always answers the most common class, or the average. Whatever "
+        "is no better has learned nothing.",
+    ),
+    "boosting": (
+        "gradient boosting",
+        "Many small decision trees, each correcting the ones before it. Often the best choice for tables.",
+    ),
+    "bootstrap": (
+        "bootstrap",
+        "The measurement is repeated on many random redraws of the same rows; how far the results scatter "
+        "says how sure the figure is.",
+    ),
+    "brier_score": (
+        "Brier score",
+        "The average squared distance between the predicted probability and what happened (0 or 1). 0 is perfect.",
+    ),
+    "calibration": (
+        "calibration",
+        "Whether probabilities mean what they say: of all rows given 70%, about 70 in 100 should come true.",
+    ),
+    "candidate": (
+        "candidate",
+        "One kind of model with one setting that was tried. The best one is fitted again on all training rows.",
+    ),
+    "champion": ("champion", "The version of the model that is in service."),
+    "check": (
+        "check",
+        "A test of the data before anything is learned from it. It passes, warns, or refuses the table.",
+    ),
+    "class": ("class", "One of the answers that the model can give."),
+    "code_version": (
+        "code version",
+        "A fingerprint of Tidemill’s own source code. The same version runs the same code.",
+    ),
+    "confusion_matrix": (
+        "confusion matrix",
+        "A table that counts, for each true class, which class the model named.",
+    ),
+    "cross_validation": (
+        "cross-validation",
+        "The training rows are split into parts (folds); each part is predicted by a model fitted on the "
+        "others. It shows how well a candidate does on rows it has not seen.",
+    ),
+    "dataset_version": (
+        "dataset version",
+        "A fingerprint of the table’s content. The same version is the same data, to the last cell.",
+    ),
+    "distinct": ("distinct", "How many different values a column holds."),
+    "endpoint": ("endpoint", "The web address that answers predictions."),
+    "f1": ("F1", "A balance of precision and recall in one number: it is high only when both are. 1 is perfect."),
+    "f1_macro": ("macro F1", "The F1 of each class, averaged, so that a rare class counts as much as a common one."),
+    "feature": ("feature", "A column that the model uses to predict the target."),
+    "forest": ("forest", "Many decision trees, each grown on a random part of the data, that vote on the answer."),
+    "gate": ("gate", "A rule that a new model must pass before it goes live."),
+    "gb_second": (
+        "GB-second",
+        "One gigabyte of memory in use for one second: the unit in which Lambda’s computing time is paid.",
+    ),
+    "histogram": ("histogram", "Bars that show how many rows fall into each range of values."),
+    "holdout": (
+        "holdout",
+        "Rows put aside before training. No candidate sees them, so the result on them is honest.",
+    ),
+    "importance": (
+        "importance",
+        "How much worse the model gets when one column is shuffled on the holdout. It says what the model "
+        "relies on, not what causes the outcome.",
+    ),
+    "interval": (
+        "95% interval",
+        "The range in which the true figure lies with 95% confidence, given how many rows it was measured on.",
+    ),
+    "leak": (
+        "leak",
+        "A column that gives the target away, because it is only known once the outcome is. A model that uses "
+        "it looks perfect and is worthless in practice.",
+    ),
+    "lineage": (
+        "lineage",
+        "What a model was made from: data, code, packages, parameters and seed. With it the model can be made again.",
+    ),
+    "linear": ("linear model", "A weighted sum of the columns. Simple, fast, and hard to fool."),
+    "log_loss": (
+        "log loss",
+        "How surprised the model is by the truth: 0 when it was certain and right, large when it was certain "
+        "and wrong. Lower is better.",
+    ),
+    "mae": (
+        "MAE",
+        "Mean absolute error: how far predictions are from the truth, on average, in the target’s own unit.",
+    ),
+    "median_absolute_error": (
+        "median absolute error",
+        "Half of the predictions are closer to the truth than this, half are farther.",
+    ),
+    "missing": ("missing", "Cells that hold no value."),
+    "onnx": ("ONNX", "An open file format for models. The endpoint runs this file, not the program that fitted it."),
+    "parity": (
+        "parity proof",
+        "Every holdout row is predicted twice, by the fitted model and by its exported file; both must say the same.",
+    ),
+    "positive_class": ("positive class", "In a yes-or-no question, the answer that the scores are about."),
+    "precision": ("precision", "Of the rows that the model flags, the share that truly are what it says."),
+    "quantile": (
+        "quantile",
+        "The value below which a given share of the rows lies: half of them lie below the median.",
+    ),
+    "r2": (
+        "R²",
+        "The share of the target’s variation that the model explains. 100% is perfect; 0% is no better than "
+        "always answering the average.",
+    ),
+    "recall": ("recall", "Of the rows that truly are positive, the share that the model finds."),
+    "residual": (
+        "error",
+        "The predicted value minus the actual one: above 0 is predicted too high, below 0 too low.",
+    ),
+    "rmse": (
+        "RMSE",
+        "Root mean squared error: the typical distance between prediction and truth, in the target’s own "
+        "unit. Large misses weigh more.",
+    ),
+    "roc_auc": (
+        "ROC AUC",
+        "Given one positive and one negative row, how often the positive one gets the higher score. 1 is "
+        "perfect, 0.5 is guessing.",
+    ),
+    "roc_auc_ovr": ("ROC AUC, one against the rest", "The ROC AUC of each class against all others, averaged."),
+    "roc_curve": (
+        "ROC curve",
+        "For every cut-off: how many positives are found against how many negatives are flagged by mistake.",
+    ),
+    "role": ("role", "What a column is used for: a feature, the target, or something the model leaves out."),
+    "run": ("run", "One passage of a table through Tidemill, from upload to verdict."),
+    "seed": ("seed", "The number from which every random choice is drawn. The same seed gives the same model."),
+    "signature": ("signature", "The columns that a model takes and what it answers."),
+    "standard_deviation": ("standard deviation", "How far values typically lie from their average."),
+    "target": ("target", "The column that the model learns to predict."),
+    "transition": (
+        "state transition",
+        "One step of the workflow that runs the stages: the unit in which Step Functions is paid.",
+    ),
+}
+
+
+def term(key: str, shown: str | None = None) -> Html:
+    """A technical word with its explanation: shown on hover and focus, linked to the glossary at the end."""
+    word, meaning = TERMS[key]
+    tip = tag("span", meaning, class_="tip", role="tooltip")
+    return tag("a", shown or word, tip, class_="term", href=f"#word-{key}")
+
+
+def glossary(page: str) -> Html:
+    """The list of the words that a page explains, in alphabetical order."""
+    used = [key for key in TERMS if f'href="#word-{key}"' in page]
+    used.sort(key=lambda key: TERMS[key][0].lower())
+    entries = (join(tag("dt", TERMS[key][0], id=f"word-{key}"), tag("dd", TERMS[key][1])) for key in used)
+    return tag("dl", entries, class_="glossary")

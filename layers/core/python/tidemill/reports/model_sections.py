@@ -1,0 +1,436 @@
+"""The sections about the model: how good it is, where it errs, what drives it, what was tried.
+
+Each is a function from the run's records to a section, or to None when it has nothing to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tidemill.contracts import CandidateResult, Evaluation, Importance
+from tidemill.reports import charts, formats, metric_words
+from tidemill.reports.elements import Records, Section, figure, mark, metric_term, parameters, points, table
+from tidemill.reports.glossary import term
+from tidemill.reports.markup import Content, Html, join, tag
+
+#: Metrics in the leaderboard, the deciding one first.
+METRICS_SHOWN = 4
+CANDIDATE_WORDS = {
+    "baseline": ("baseline", "ignores every column"),
+    "linear": ("linear", "a linear model"),
+    "boosting": ("boosting", "gradient boosting"),
+    "boosting_slow": ("boosting", "gradient boosting in smaller steps"),
+    "boosting_small": ("boosting", "gradient boosting with small trees"),
+    "forest": ("forest", "a shallow random forest"),
+}
+
+
+def quality(records: Records) -> Section | None:
+    """Holdout metrics with their intervals, against the baseline and the champion."""
+    document, evaluation = records.document, records.evaluation
+    if not document.holdout or not document.metric:
+        return None
+    metric = document.metric
+    names = sorted(document.holdout, key=lambda name: (name != metric, metric_words.rank(name), name))
+    champion = evaluation.champion if evaluation else None
+    baseline = evaluation.baseline if evaluation else {}
+    headers: list[Content] = ["Metric", "This model", term("interval"), term("baseline", "Baseline")]
+    if champion:
+        headers.append(join(term("champion", "Champion"), f" (version {champion.version})"))
+    rows = []
+    for name in names:
+        interval = document.holdout[name]
+        better = "lower is better" if metric_words.words(name).lower_is_better else "higher is better"
+        row: list[Content] = [
+            join(
+                tag("span", metric_term(name), class_="deciding" if name == metric else None), " ", tag("small", better)
+            ),
+            tag("b", metric_words.figure(name, interval.value)),
+            f"{metric_words.figure(name, interval.low)} to {metric_words.figure(name, interval.high)}",
+            metric_words.figure(name, baseline.get(name)),
+        ]
+        if champion:
+            row.append(metric_words.figure(name, champion.holdout[name].value) if name in champion.holdout else "–")
+        rows.append(row)
+    body = join(
+        tag(
+            "p",
+            "All figures come from the ",
+            term("holdout"),
+            ": rows put aside before training, predicted by the very file that the endpoint runs. ",
+            metric_term(metric),
+            " is the metric that decides.",
+        ),
+        *(_interval_chart(records, names, scale, place) for place, scale in enumerate(_charted_scales(names, metric))),
+        table(headers, rows, "Quality on the holdout", range(1, len(headers))),
+        tag("p", _difference(evaluation)) if champion else None,
+    )
+    return Section("quality", "How good it is, and how sure we are", body)
+
+
+def _charted_scales(names: Sequence[str], metric: str) -> list[str]:
+    """Scales that share an axis for two metrics or more, and the deciding metric's; that one first."""
+    scales = [metric_words.words(name).scale for name in names]
+    shared = [scale for scale in dict.fromkeys(scales) if scales.count(scale) > 1 or scale == scales[0]]
+    return [scale for scale in shared if scale in ("share", "target") or metric_words.words(metric).scale == scale]
+
+
+def _interval_chart(records: Records, names: Sequence[str], scale: str, place: int) -> Html:
+    document, evaluation = records.document, records.evaluation
+    champion = evaluation.champion if evaluation else None
+    rows = []
+    for name in (name for name in names if metric_words.words(name).scale == scale):
+        label, interval = metric_words.words(name).label, document.holdout[name]
+        rows.append(charts.Measured(label, "this model", interval.value, interval.low, interval.high))
+        if champion and name in champion.holdout:
+            theirs = champion.holdout[name]
+            rows.append(charts.Measured(label, "champion", theirs.value, theirs.low, theirs.high))
+        if evaluation and name in evaluation.baseline:
+            rows.append(charts.Measured(label, "baseline", evaluation.baseline[name]))
+    key = join(*(tag("span", who, class_=f"key {who.split()[0]}") for who in dict.fromkeys(row.who for row in rows)))
+    unit = f"in the unit of {document.target}" if scale == "target" else ""
+    if place == 0:
+        title = "Quality on the holdout."
+        reading = join(
+            "The mark is what was measured; the line is its ",
+            term("interval"),
+            ". The shorter the line, the surer the figure.",
+            key,
+        )
+    else:
+        title, reading = "The other metrics that share a scale.", key
+    return figure(f"intervals-{scale.replace('_', '-')}", charts.intervals(rows, unit), title, reading, None)
+
+
+def _difference(evaluation: Evaluation | None) -> Html:
+    champion = evaluation.champion if evaluation else None
+    if evaluation is None or champion is None:
+        return Html("")
+    difference = champion.difference
+    verdict_words = (
+        "so the new model is better"
+        if difference.low > 0
+        else "so the champion is better"
+        if difference.high < 0
+        else "so these rows cannot tell which of the two is better"
+    )
+    return join(
+        "Against the champion, on the same rows, the new model gains ",
+        tag("b", formats.number(difference.value)),
+        f" in {metric_words.words(evaluation.metric).label} (",
+        term("interval"),
+        f": {formats.number(difference.low)} to {formats.number(difference.high)}), {verdict_words}.",
+    )
+
+
+def curves(records: Records) -> Section | None:
+    """The task's curves on the holdout."""
+    evaluation = records.evaluation
+    if evaluation is None or not evaluation.curves:
+        return None
+    figures = [
+        piece
+        for piece in (_binary_figures(evaluation) + _matrix_figure(evaluation) + _error_figures(evaluation))
+        if piece
+    ]
+    if not figures:
+        return None
+    return Section("curves", "Where it is right, and where it is not", tag("div", *figures, class_="pair"))
+
+
+def _binary_figures(evaluation: Evaluation) -> list[Html]:
+    found, target = evaluation.curves, evaluation.target
+    positive = metric_words.class_name(target, evaluation.positive_class)
+    others = [name for name in evaluation.classes if name != evaluation.positive_class]
+    negative = metric_words.class_name(target, others[0]) if len(others) == 1 else "others"
+    figures = []
+    if "roc" in found:
+        fpr, tpr = found["roc"]["fpr"], found["roc"]["tpr"]
+        figures.append(
+            figure(
+                "roc",
+                charts.roc(fpr, tpr, positive, negative),
+                "How many it finds, and at what price.",
+                join(
+                    "The ",
+                    term("roc_curve"),
+                    " for every cut-off. The more it bends to the upper left, the better; the dashed line is guessing.",
+                ),
+                points(["flagged by mistake", "found"], [fpr, tpr], "ROC curve"),
+            )
+        )
+    if "precision_recall" in found:
+        recall, precision = found["precision_recall"]["recall"], found["precision_recall"]["precision"]
+        figures.append(
+            figure(
+                "precision-recall",
+                charts.precision_recall(recall, precision, positive, _positive_share(evaluation)),
+                "How far its flags can be trusted.",
+                join(
+                    term("precision", "Precision"),
+                    " against ",
+                    term("recall"),
+                    ". The dashed line is flagging at random.",
+                ),
+                points(["recall", "precision"], [recall, precision], "Precision and recall"),
+            )
+        )
+    if "calibration" in found:
+        bins = found["calibration"]
+        figures.append(
+            figure(
+                "calibration",
+                charts.calibration(bins["predicted"], bins["observed"], bins["count"]),
+                "Whether its probabilities mean what they say.",
+                join(
+                    term("calibration", "Calibration"),
+                    ". On the dashed line, 30% comes true 30 times in 100. Large dots stand for many rows.",
+                ),
+                points(
+                    ["predicted", "came true", "rows"],
+                    [bins["predicted"], bins["observed"], bins["count"]],
+                    "Calibration",
+                ),
+            )
+        )
+    return figures
+
+
+def _positive_share(evaluation: Evaluation) -> float:
+    """The share of positive rows on the holdout, from the confusion matrix; 0 when there is none."""
+    confusion = evaluation.curves.get("confusion", {})
+    labels, matrix = confusion.get("labels", []), confusion.get("matrix", [])
+    total = sum(map(sum, matrix))
+    return (
+        sum(matrix[labels.index(evaluation.positive_class)]) / total
+        if total and evaluation.positive_class in labels
+        else 0.0
+    )
+
+
+def _matrix_figure(evaluation: Evaluation) -> list[Html]:
+    confusion = evaluation.curves.get("confusion")
+    if not confusion:
+        return []
+    names, counts = charts.grouped_matrix(confusion["labels"], confusion["matrix"])
+    right = sum(counts[i][i] for i in range(len(names)))
+    total = sum(map(sum, counts))
+    numbers = table(
+        ["actual ↓ predicted →", *names],
+        [[name, *(f"{amount:,}" for amount in row)] for name, row in zip(names, counts, strict=True)],
+        "Confusion matrix",
+        range(1, len(names) + 1),
+    )
+    reading = join(
+        f"{right:,} of {total:,} rows lie on the diagonal and are right. The ",
+        term("confusion_matrix"),
+        " shows what is taken for what; the stronger the shade, the larger the share of the true class.",
+    )
+    return [
+        figure(
+            "confusion",
+            charts.confusion(confusion["labels"], confusion["matrix"]),
+            "What it confuses.",
+            reading,
+            numbers,
+        )
+    ]
+
+
+def _error_figures(evaluation: Evaluation) -> list[Html]:
+    found, target = evaluation.curves, formats.shorten(evaluation.target, 30)
+    figures = []
+    if "residuals" in found:
+        actual, predicted = found["residuals"]["actual"], found["residuals"]["predicted"]
+        errors = [p - a for a, p in zip(actual, predicted, strict=True)]
+        order = sorted(range(len(actual)), key=lambda i: predicted[i])
+        columns = [[predicted[i] for i in order], [actual[i] for i in order], [errors[i] for i in order]]
+        numbers = points(["predicted", "actual", "error"], columns, "Predicted and actual values")
+        shown = "" if len(actual) >= evaluation.rows else f" {len(actual):,} of the {evaluation.rows:,} rows are shown."
+        figures += [
+            figure(
+                "predicted-actual",
+                charts.predicted_against_actual(actual, predicted, target),
+                "Predicted and actual.",
+                "Each dot is a row. The closer to the dashed line, the better the prediction." + shown,
+                numbers,
+            ),
+            figure(
+                "errors",
+                charts.errors_by_prediction(actual, predicted, target),
+                "Where it errs.",
+                join(
+                    "The ", term("residual"), " of each row. A cloud that widens or bends says where to trust it less."
+                ),
+                numbers,
+            ),
+        ]
+    if "residual_histogram" in found:
+        edges, counts = found["residual_histogram"]["edges"], found["residual_histogram"]["counts"]
+        figures.append(
+            figure(
+                "error-histogram",
+                charts.error_histogram(edges, counts),
+                "How large the errors are.",
+                "Right of the dashed line the prediction was too high, left of it too low.",
+                table(
+                    ["from", "to", "rows"],
+                    [[formats.number(edges[i]), formats.number(edges[i + 1]), f"{n:,}"] for i, n in enumerate(counts)],
+                    "Errors by size",
+                    range(3),
+                ),
+            )
+        )
+    return figures
+
+
+def drivers(records: Records) -> Section | None:
+    """Which columns the predictions rest on."""
+    evaluation = records.evaluation
+    if evaluation is None or not evaluation.importance:
+        return None
+    metric = metric_words.words(evaluation.metric)
+    change = f"rise of {metric.label}" if metric.lower_is_better else f"fall of {metric.label}"
+    ranked = sorted(evaluation.importance, key=lambda item: -item.mean)
+    used = [item for item in ranked if item.mean > 2 * item.std and item.mean > 0]
+    chart = figure(
+        "importance",
+        charts.importance(ranked, change),
+        "What the predictions rest on.",
+        join(
+            "The ",
+            term("importance"),
+            " of each column",
+            _shown_of(ranked),
+            ". The thin line is one ",
+            term("standard_deviation"),
+            " over repeated shuffles.",
+        ),
+        table(
+            ["Column", change[0].upper() + change[1:], "±"],
+            [[item.feature, formats.figure(item.mean), formats.figure(item.std, 2)] for item in ranked],
+            "Importance of columns",
+            (1, 2),
+        ),
+    )
+    leading = (
+        join(
+            "The model leans most on ",
+            *_named([item.feature for item in used[:3]]),
+            f": shuffling {used[0].feature} alone {'raises' if metric.lower_is_better else 'lowers'} "
+            f"the {metric.label} by {formats.number(used[0].mean)}. ",
+        )
+        if used
+        else "No column stands out: shuffling any one of them changes little. "
+    )
+    body = join(
+        tag(
+            "p",
+            leading,
+            "Make sure that each of these columns is known at the moment a prediction is asked for; "
+            "one that is only known afterwards is a ",
+            term("leak"),
+            ".",
+        ),
+        chart,
+    )
+    return Section("drivers", "What drives the predictions", body)
+
+
+def _shown_of(ranked: Sequence[Importance]) -> str:
+    return "" if len(ranked) <= charts.IMPORTANCE_BARS else f", the {charts.IMPORTANCE_BARS} largest of {len(ranked)}"
+
+
+def _named(names: Sequence[str]) -> Iterable[Content]:
+    for i, name in enumerate(names):
+        yield None if i == 0 else " and " if i == len(names) - 1 else ", "
+        yield tag("b", name, class_="name")
+
+
+def candidates(records: Records) -> Section | None:
+    """The candidates with their cross-validated scores."""
+    document, metric = records.document, records.document.metric
+    if not document.candidates or not metric:
+        return None
+    lower = metric_words.words(metric).lower_is_better
+    fitted = sorted(
+        (candidate for candidate in document.candidates if metric in candidate.cv),
+        key=lambda candidate: candidate.cv[metric].mean * (1 if lower else -1),
+    )
+    failed = [candidate for candidate in document.candidates if metric not in candidate.cv]
+    chosen = records.evaluation.candidate if records.evaluation else None
+    others = [candidate for candidate in fitted if candidate.name != "baseline"]
+    measured = {name for candidate in fitted for name in candidate.cv}
+    metrics = sorted(measured, key=lambda name: (name != metric, metric_words.rank(name), name))[:METRICS_SHOWN]
+    label = metric_words.words(metric).label
+    rows: list[list[Content]] = [
+        [
+            _candidate_name(candidate, chosen),
+            *(
+                join(
+                    metric_words.figure(name, candidate.cv[name].mean),
+                    tag("small", f" ± {formats.figure(candidate.cv[name].std, 2)}") if name == metric else None,
+                )
+                if name in candidate.cv
+                else "–"
+                for name in metrics
+            ),
+            formats.duration(candidate.seconds),
+        ]
+        for candidate in fitted
+    ]
+    rows += [
+        [_candidate_name(candidate, chosen), *("–" for _ in metrics), formats.duration(candidate.seconds)]
+        for candidate in failed
+    ]
+    board = table(
+        ["Candidate", *(metric_term(name) for name in metrics), "Time"], rows, "Leaderboard", range(1, len(metrics) + 2)
+    )
+    baseline = next((candidate for candidate in fitted if candidate.name == "baseline"), None)
+    aside = (
+        f" The baseline gets {formats.number(baseline.cv[metric].mean)} and is left out, to keep the others apart."
+        if baseline
+        else ""
+    )
+    chart = (
+        figure(
+            "candidates",
+            charts.leaderboard(others, metric, label, chosen),
+            "The candidates.",
+            join(
+                "The dot is the mean over the folds, the line one ", term("standard_deviation"), " to each side.", aside
+            ),
+            None,
+        )
+        if others
+        else None
+    )
+    body = join(
+        tag(
+            "p",
+            f"{formats.count(len(document.candidates), 'candidate was', 'candidates were')} judged by ",
+            term("cross_validation"),
+            " on the training rows, never on the ",
+            term("holdout"),
+            ". ",
+            join(tag("b", chosen), " did best and was fitted again on all of them.") if chosen else None,
+        ),
+        chart,
+        board,
+        [
+            tag("p", tag("b", candidate.name), " could not be fitted: ", candidate.error)
+            for candidate in failed
+            if candidate.error
+        ],
+    )
+    return Section("candidates", "What was tried", body)
+
+
+def _candidate_name(candidate: CandidateResult, chosen: str | None) -> Html:
+    key, kind = CANDIDATE_WORDS.get(candidate.name, ("candidate", "a candidate"))
+    params = parameters(candidate.params)
+    return join(
+        tag("b", candidate.name),
+        mark("pass", "chosen") if candidate.name == chosen else None,
+        tag("small", term(key, kind), f"; {params}" if params else None, class_="below"),
+    )

@@ -1,0 +1,156 @@
+"""A run in a few plain sentences, for the report and for the notification."""
+
+from __future__ import annotations
+
+import shlex
+
+from tidemill.contracts import Check, Evaluation, RunDocument
+from tidemill.reports import formats, metric_words
+
+#: What each stage does, for "the run stopped while ...".
+STAGES = {
+    "intake": "taking the upload in",
+    "validate": "reading and checking the data",
+    "prepare": "preparing the data",
+    "train": "training the candidates",
+    "evaluate": "evaluating the model",
+    "register": "registering the model",
+    "approve": "waiting for approval",
+    "deploy": "putting the model into service",
+    "conclude": "concluding the run",
+}
+
+
+def file_name(document: RunDocument) -> str:
+    """The name of the uploaded file, without bucket and folders."""
+    return document.source.rsplit("/", 1)[-1] or "the upload"
+
+
+def model_name(document: RunDocument) -> str:
+    """The model with its version when it has one: `churn version 3`."""
+    return f"{document.model.name} version {document.model.version}" if document.model else document.project
+
+
+def finding(document: RunDocument, evaluation: Evaluation | None = None) -> str | None:
+    """How good the model is, as a clause with its uncertainty; None when nothing was measured."""
+    interval = document.holdout.get(document.metric or "")
+    if document.metric is None or interval is None:
+        return None
+    plain = metric_words.plain_value(document.metric, interval)
+    clause = metric_words.sentence(document.metric, plain.value, document.target, evaluation)
+    return clause if plain.low == plain.high else f"{clause}, give or take {plain.margin}"
+
+
+def headline(document: RunDocument, evaluation: Evaluation | None = None) -> str:
+    """The verdict of the run in one sentence."""
+    found = finding(document, evaluation)
+    ending = f": {found}." if found else "."
+    match document.status:
+        case "LIVE":
+            return f"{model_name(document)} is live{ending}"
+        case "REFUSED_DATA":
+            return f"The table {file_name(document)} was refused, so no model was trained."
+        case "REFUSED_BY_GATE" if document.stage == "approve":
+            return f"The release of {model_name(document)} was declined{ending}"
+        case "REFUSED_BY_GATE":
+            return f"The new {document.project} model is not good enough to go live{ending}"
+        case "FAILED":
+            doing = STAGES.get(document.stage or "", "working")
+            return f"The run for {document.project} stopped while {doing}; no model went live."
+        case "WAITING_FOR_APPROVAL":
+            return f"{model_name(document)} waits for approval{ending}"
+        case _:
+            return f"The run for {document.project} has not ended yet."
+
+
+def quality(document: RunDocument, evaluation: Evaluation | None = None) -> str | None:
+    """How the number was found, how sure it is, and what guessing gets; None when nothing was measured."""
+    interval = document.holdout.get(document.metric or "")
+    if document.metric is None or interval is None:
+        return None
+    metric, plain = document.metric, metric_words.plain_value(document.metric, interval)
+    rows = f"{evaluation.rows:,} rows" if evaluation else "rows"
+    sentences = [f"This was measured on {rows} that the model had never seen."]
+    unit = metric_words.words(metric).unit
+    if plain.low != plain.high:
+        sentences.append(f"We are 95% sure that the true figure lies between {plain.low}{unit} and {plain.high}{unit}.")
+    if metric in ("log_loss", "brier_score") and "accuracy" in document.holdout:
+        right = metric_words.plain_value("accuracy", document.holdout["accuracy"])
+        sentences.append(f"The likeliest class is the right one for {right.value} of 100 rows.")
+    if evaluation and metric in evaluation.baseline:
+        guess = metric_words.plain_number(metric, evaluation.baseline[metric], interval)
+        sentences.append(f"A baseline that ignores every column gets {guess}{unit}.")
+    if evaluation and evaluation.champion and metric in evaluation.champion.holdout:
+        champion = evaluation.champion
+        theirs = metric_words.plain_number(metric, champion.holdout[metric].value, interval)
+        judged = (
+            "the new one is better"
+            if champion.difference.low > 0
+            else "the new one is worse"
+            if champion.difference.high < 0
+            else "the two cannot be told apart on these rows"
+        )
+        sentences.append(f"On the same rows version {champion.version}, the champion, gets {theirs}{unit}: {judged}.")
+    return " ".join(sentences)
+
+
+def refusals(document: RunDocument) -> list[Check]:
+    """The checks that refused the data."""
+    return [check for check in document.checks if check.verdict == "refuse"]
+
+
+def next_steps(document: RunDocument) -> tuple[str, ...]:
+    """What the reader can do now, the likeliest first."""
+    project, file = document.project, file_name(document)
+    upload = f"Upload the table again with `tidemill train {shlex.quote(file)} --project {project}`: a new run starts."
+    match document.status:
+        case "LIVE":
+            ask = f"Ask it for predictions with `tidemill predict {project}`, or over HTTP as the report shows."
+            back = f"Should it disappoint, `tidemill rollback {project}` puts the version before it back."
+            return (ask, back) if document.model and document.model.version > 1 else (ask,)
+        case "REFUSED_DATA":
+            named = "the findings name" if refusals(document) else "the reason names"
+            return (
+                f"Correct what {named}, in the table or in the project’s spec.",
+                upload,
+                f"The refused file is kept under `quarantine/{project}/`, with the reason beside it.",
+            )
+        case "REFUSED_BY_GATE" if document.stage == "approve":
+            return (
+                "Ask whoever declined it for the reason, if it is not given here.",
+                upload,
+            )
+        case "REFUSED_BY_GATE":
+            return (
+                "See which rule of the release refused it, and by how much, under “The rules of release”.",
+                "More rows, or columns that say more about the target, help most; the findings tell what was left out.",
+                "If the rule asks too much, change `gates` in the project’s spec and upload the table again.",
+            )
+        case "FAILED":
+            return (
+                f"Correct what the reason names; when it says too little, read `tidemill logs {document.run_id}`.",
+                upload,
+            )
+        case "WAITING_FOR_APPROVAL":
+            return (
+                f"Release it with `tidemill approve {document.run_id}`.",
+                f"Or decline it with `tidemill reject {document.run_id} --reason '…'`.",
+            )
+        case _:
+            return (f"Follow it with `tidemill run {document.run_id}`.",)
+
+
+def text(document: RunDocument, evaluation: Evaluation | None = None) -> str:
+    """The run as plain text: verdict, reason or quality, what to do next, where to look."""
+    lines = [headline(document, evaluation), ""]
+    if document.status in ("REFUSED_DATA", "REFUSED_BY_GATE", "FAILED") and document.reason:
+        lines += [document.reason, ""]
+    measured = quality(document, evaluation)
+    if measured:
+        lines += [measured, ""]
+    lines += [f"- {step}" for step in next_steps(document)]
+    links = (("Endpoint", document.endpoint), ("Report", document.report), ("Run", document.run_id))
+    facts = [f"{name}: {value}" for name, value in links if value]
+    if document.cost:
+        facts.append(f"Cost: {formats.money(document.cost.usd)}")
+    return "\n".join([*lines, "", *facts]) + "\n"
