@@ -9,7 +9,7 @@ Each client is made on first use.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -22,41 +22,47 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
-CONNECT_SECONDS = 3
-READ_SECONDS = 30
-ATTEMPTS = 4
+
+class Limits(NamedTuple):
+    """How patient a client is."""
+
+    connect: float  #: seconds
+    read: float  #: seconds without a byte of the answer
+    attempts: int
 
 
-def config(read_seconds: float = READ_SECONDS) -> Config:
-    """Time limits and retries for a client.
+#: Of a step of a state machine.
+PATIENT = Limits(connect=3, read=30, attempts=4)
+#: Of a call that a person or program waits for.
+QUICK = Limits(connect=1, read=3, attempts=2)
+#: Of what may be lost, when the alternative is to make somebody wait.
+ONE_TRY = Limits(connect=0.5, read=1, attempts=1)
 
-    Parameters
-    ----------
-    read_seconds
-        how long an answer may take.
-    """
+
+def config(limits: Limits = PATIENT) -> Config:
+    """Time limits and retries for a client."""
     from botocore.config import Config
 
     return Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=read_seconds,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        connect_timeout=limits.connect,
+        read_timeout=limits.read,
+        retries={"mode": "standard", "total_max_attempts": limits.attempts},
     )
 
 
-def s3() -> S3Client:
+def s3(limits: Limits = PATIENT) -> S3Client:
     """Amazon S3."""
-    return cast("S3Client", _client("s3"))
+    return cast("S3Client", _client("s3", limits))
 
 
-def dynamodb() -> DynamoDBClient:
+def dynamodb(limits: Limits = PATIENT) -> DynamoDBClient:
     """Amazon DynamoDB."""
-    return cast("DynamoDBClient", _client("dynamodb"))
+    return cast("DynamoDBClient", _client("dynamodb", limits))
 
 
-def sqs() -> SQSClient:
+def sqs(limits: Limits = PATIENT) -> SQSClient:
     """Amazon SQS."""
-    return cast("SQSClient", _client("sqs"))
+    return cast("SQSClient", _client("sqs", limits))
 
 
 def sns() -> SNSClient:
@@ -76,7 +82,7 @@ def stepfunctions() -> SFNClient:
 
 def lambda_() -> LambdaClient:
     """AWS Lambda; a synchronous invocation answers only when the function has, so it may take a minute."""
-    return cast("LambdaClient", _client("lambda", read_seconds=70))
+    return cast("LambdaClient", _client("lambda", PATIENT._replace(read=70)))
 
 
 @functools.cache
@@ -87,5 +93,5 @@ def _session() -> Session:
 
 
 @functools.cache
-def _client(service: str, read_seconds: float = READ_SECONDS) -> Any:
-    return _session().create_client(service, config=config(read_seconds))
+def _client(service: str, limits: Limits = PATIENT) -> Any:
+    return _session().create_client(service, config=config(limits))
