@@ -28,6 +28,8 @@ from tidemill.errors import TidemillError
 STACK_NAME = "tidemill"
 REGION = "us-east-1"
 AWS = "aws"
+#: The answer of an invocation comes when the function has ended, and it is asked for once.
+INVOCATION = clients.Limits(connect=3, read=910, attempts=1)
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -135,7 +137,7 @@ class Stack:
             return self._clients[service]
 
     def _create(self, service: str) -> Any:
-        config = clients.config(service)
+        config = clients.config(INVOCATION if service == "lambda" else clients.PATIENT)
         if self.endpoint is not None:
             config = config.merge(Config(s3={"addressing_style": "path"}))
             return LocalSession(self.endpoint, self.region).client(service, config=config)

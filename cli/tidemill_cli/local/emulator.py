@@ -1,0 +1,281 @@
+"""MiniStack, with its Python functions run in the project's interpreter as `execution` does it.
+
+Run by MiniStack's own interpreter, with `TIDEMILL_PYTHON` naming the interpreter of the functions:
+
+    PYTHONPATH=cli .venvs/ministack/bin/python -m tidemill_cli.local.emulator LOCK_FILE
+
+What MiniStack does by itself is replaced in two places: the class of a worker in its pool, and
+the function that runs one invocation on a worker. Both rest on private names of MiniStack, listed
+in `PRIVATE_NAMES`, so the version is pinned and the names are looked for before the start.
+
+The lock file is held for as long as the process lives: who cannot lock it knows that the emulator
+runs, and finds its process id in it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib
+import importlib.metadata
+import io
+import json
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tidemill_cli.local.execution import ExecutionEnvironment, Function, Outcome
+
+VERSION = "1.5.33"
+PRIVATE_NAMES = {
+    "ministack.app": ("app", "main"),
+    "ministack.core.lambda_runtime": (
+        "Worker",
+        "_account_region_from_function_config",
+        "_worker_class_for",
+        "acquire_worker",
+        "execution_credentials",
+        "release_worker",
+        "HOST_PREFIX_ENV",
+    ),
+    "ministack.services.lambda_svc": (
+        "_ensure_reaper_thread",
+        "_execute_function_warm",
+        "_resolve_layer_zip",
+        "_xray_trace_id_for_invocation",
+    ),
+}
+
+Json = dict[str, Any]
+
+
+def missing_names() -> list[str]:
+    """The names in `PRIVATE_NAMES` that the installed MiniStack does not have."""
+    return [
+        f"{module}.{name}"
+        for module, names in PRIVATE_NAMES.items()
+        for name in names
+        if not hasattr(importlib.import_module(module), name)
+    ]
+
+
+class Archives:
+    """Unpacked function code and layers, one folder for each content, shared by every process that runs it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+
+    def unpacked(self, archive: bytes) -> Path:
+        """The folder with the content of a ZIP archive."""
+        folder = self._folder / hashlib.sha256(archive).hexdigest()
+        with self._lock:
+            if not folder.is_dir():
+                partial = folder.with_suffix(".partial")
+                shutil.rmtree(partial, ignore_errors=True)
+                with zipfile.ZipFile(io.BytesIO(archive)) as packed:
+                    packed.extractall(partial)
+                partial.rename(folder)
+        return folder
+
+
+class Functions:
+    """Runs the Python functions of an emulator that is MiniStack.
+
+    Parameters
+    ----------
+    interpreter
+        of the functions; it has awslambdaric and every package of the layers
+    folder
+        where code is unpacked and processes get their own folders
+    endpoint
+        what the functions find in AWS_ENDPOINT_URL
+    """
+
+    def __init__(self, interpreter: str, folder: Path, endpoint: str) -> None:
+        self._interpreter = interpreter
+        self._folder = folder
+        self._endpoint = endpoint
+        self._archives = Archives(folder / "code")
+        self._live: set[ExecutionEnvironment] = set()
+        self._stopping = False
+
+    def install(self) -> None:
+        """Put this in the place of MiniStack's own way for every function with a Python runtime."""
+        from ministack.core import lambda_runtime  # type: ignore[import-not-found]
+        from ministack.services import lambda_svc  # type: ignore[import-not-found]
+
+        worker_class = self._worker_class()
+        class_of_others: Callable[[Json], type] = lambda_runtime._worker_class_for
+        run_others: Callable[[Json, Any, str], Json] = lambda_svc._execute_function_warm
+
+        def worker_class_for(config: Json) -> type:
+            return worker_class if _is_python(config) else class_of_others(config)
+
+        def execute(function: Json, event: Any, request_id: str) -> Json:
+            config = function.get("config") or function
+            if not _is_python(config) or not function.get("code_zip"):
+                return run_others(function, event, request_id)
+            lambda_svc._ensure_reaper_thread()
+            worker, _ = lambda_runtime.acquire_worker(
+                config["FunctionName"], config, function["code_zip"], qualifier=config.get("Version", "$LATEST")
+            )
+            try:
+                return _result(worker.run(event, request_id, lambda_svc._xray_trace_id_for_invocation(config)))
+            finally:
+                lambda_runtime.release_worker(worker)
+
+        lambda_runtime._worker_class_for = worker_class_for
+        lambda_svc._execute_function_warm = execute
+
+    def stop(self) -> None:
+        """End every process; an invocation under way fails, and no other starts."""
+        self._stopping = True
+        for environment in list(self._live):
+            process = environment.process
+            if process is not None:
+                process.kill()
+
+    def _worker_class(functions) -> type:  # type: ignore[no-untyped-def]  # noqa: N805
+        from ministack.core import lambda_runtime
+
+        class Worker(lambda_runtime.Worker):
+            """A member of MiniStack's pool. Its `_proc` stays None: MiniStack never signals the process itself."""
+
+            environment: ExecutionEnvironment | None = None
+
+            def run(self, event: Any, request_id: str, trace_id: str | None) -> Outcome:
+                with self._lock:
+                    if functions._stopping:
+                        message = b'{"errorType": "Runtime.ExitError", "errorMessage": "the emulator is stopping"}'
+                        return Outcome(message, failed=True, log="", cold=False)
+                    if self.environment is None:
+                        self.environment = functions._environment(self.config, self.code_zip)
+                        functions._live.add(self.environment)
+                    return self.environment.invoke(request_id, json.dumps(event).encode(), trace_id)
+
+            def _spawn(self) -> None:
+                raise RuntimeError("SnapStart is not supported locally: functions start when they are invoked")
+
+            def _discard_tmpdir(self) -> None:
+                # MiniStack drops a worker on a change of its code while an invocation may still run on it. As on
+                # AWS, that invocation ends in its own time: the lock is free only then.
+                threading.Thread(target=self._discard, daemon=True).start()
+
+            def _discard(self) -> None:
+                with self._lock:
+                    environment, self.environment = self.environment, None
+                    if environment is not None:
+                        environment.stop()
+                        functions._live.discard(environment)
+                        shutil.rmtree(environment.folder, ignore_errors=True)
+
+        return Worker
+
+    def _environment(self, config: Json, code_zip: bytes) -> ExecutionEnvironment:
+        from ministack.core import lambda_runtime
+        from ministack.services import lambda_svc
+
+        layers = (lambda_svc._resolve_layer_zip(layer) for layer in config.get("Layers", ()))
+        _, region = lambda_runtime._account_region_from_function_config(config)
+        name = config["FunctionName"]
+        folder = Path(tempfile.mkdtemp(prefix=f"{name[:40]}-", dir=self._folder))
+        variables = config.get("Environment", {}).get("Variables", {})
+        function = Function(
+            name=name,
+            version=config.get("Version", "$LATEST"),
+            arn=config["FunctionArn"],
+            handler=config["Handler"],
+            runtime=config["Runtime"],
+            memory_mb=config.get("MemorySize", 128),
+            timeout=float(config.get("Timeout", 3)),
+            log_group=config.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{name}",
+            log_stream=folder.name,
+            code=self._archives.unpacked(code_zip),
+            layers=[self._archives.unpacked(layer) for layer in layers if layer],
+            variables=variables,
+            service_variables={
+                "AWS_REGION": region,
+                "AWS_DEFAULT_REGION": region,
+                "AWS_ENDPOINT_URL": variables.get("AWS_ENDPOINT_URL", self._endpoint),
+                lambda_runtime.HOST_PREFIX_ENV: "true",
+                **lambda_runtime.execution_credentials(config),
+            },
+        )
+        return ExecutionEnvironment(function, [self._interpreter], folder)
+
+
+def _is_python(config: Json) -> bool:
+    return str(config.get("Runtime", "")).startswith("python") and config.get("PackageType", "Zip") == "Zip"
+
+
+def _result(outcome: Outcome) -> Json:
+    """An outcome as MiniStack's callers take it."""
+    try:
+        body = json.loads(outcome.payload)
+    except ValueError:
+        body = outcome.payload.decode("utf-8", "replace")
+    result = {"body": body, "log": outcome.log}
+    return {**result, "error": True} if outcome.failed else result
+
+
+def _stopping_first(app: Any, stop: Callable[[], None]) -> Any:
+    """The ASGI application, with `stop` called before it shuts down: it would wait for running invocations."""
+
+    async def wrapped(scope: Json, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+
+        async def receive_lifespan() -> Json:
+            message: Json = await receive()
+            if message["type"] == "lifespan.shutdown":
+                stop()
+            return message
+
+        await app(scope, receive_lifespan, send)
+
+    return wrapped
+
+
+def serve() -> None:
+    """Check the version and the private names, put our functions in place, and serve."""
+    installed = importlib.metadata.version("ministack")
+    if installed != VERSION:
+        sys.exit(f"MiniStack {installed} is installed and {VERSION} is needed: run `make setup`")
+    missing = missing_names()
+    if missing:
+        sys.exit(f"MiniStack {VERSION} is not as expected, it lacks {', '.join(missing)}: run `make clean setup`")
+
+    from ministack import app  # type: ignore[import-not-found]
+
+    folder = Path(tempfile.gettempdir()) / "functions"
+    folder.mkdir()
+    endpoint = f"http://{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"
+    functions = Functions(os.environ["TIDEMILL_PYTHON"], folder, endpoint)
+    functions.install()
+    app.app = _stopping_first(app.app, functions.stop)
+    app.main()
+
+
+def main() -> None:
+    """Hold the lock and serve until SIGTERM."""
+    with Path(sys.argv.pop(1)).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("another emulator runs on this state already: `tidemill status` shows it")
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        serve()
+
+
+if __name__ == "__main__":
+    main()

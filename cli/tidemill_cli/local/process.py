@@ -1,0 +1,195 @@
+"""Start and stop the emulator, and tell whether it runs.
+
+Everything it keeps is in one folder, the state: `emulator.lock` (held while it runs, with its process id),
+`emulator.log`, `data/` (services and objects, kept over a stop), `tmp/` (wiped at each start).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidemill_cli.local import execution
+from tidemill_cli.stack import StackError, project_root
+
+HOST = "127.0.0.1"
+PORT = 4566
+START_SECONDS = 60.0
+#: A graceful stop writes the state of every service.
+STOP_SECONDS = 30.0
+LOG_TAIL = 15
+POLL = 0.05
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """The emulator of one state folder, running or not."""
+
+    state: Path
+
+    @property
+    def log(self) -> Path:
+        """What the emulator printed since its last start."""
+        return self.state / "emulator.log"
+
+    @property
+    def data(self) -> Path:
+        """What outlives a stop."""
+        return self.state / "data"
+
+    def pid(self) -> int | None:
+        """The process id when it runs. It is surely ours: only the running emulator holds the lock."""
+        try:
+            lock = (self.state / "emulator.lock").open("r+")
+        except FileNotFoundError:
+            return None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = lock.read()
+                return int(text) if text else None
+            return None
+
+    def start(self, port: int | None = None, enforce_iam: bool = True) -> str:
+        """Start it and wait until it answers.
+
+        Parameters
+        ----------
+        port
+            None takes 4566, or any free one when that is taken
+        enforce_iam
+            whether a missing permission fails, as on AWS
+
+        Returns
+        -------
+        the endpoint's URL
+
+        Raises
+        ------
+        StackError
+            set-up is missing, the port is taken, or it did not come up; the message has the log's end.
+        """
+        interpreter = project_root() / ".venvs" / "ministack" / "bin" / "python"
+        if not interpreter.exists():
+            raise StackError(f"the emulator is not installed ({interpreter} is missing): run `make setup`")
+        if port is None:
+            port = PORT if _is_free(PORT) else _free_port()
+        elif not _is_free(port):
+            raise StackError(f"port {port} is taken: give another by --port, or none to take a free one")
+        temporary = self.state / "tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        with self.log.open("wb") as log:
+            process = subprocess.Popen(
+                [interpreter, "-m", "tidemill_cli.local.emulator", self.state / "emulator.lock"],
+                cwd=temporary,
+                env=self._environment(port, enforce_iam),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        endpoint = f"http://{HOST}:{port}"
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(f"{endpoint}/_ministack/health"):
+            if process.poll() is not None:
+                raise StackError(f"the emulator ended while starting; its log {self.log} ends with:\n{self._tail()}")
+            if time.monotonic() > deadline:
+                process.kill()
+                process.wait()
+                raise StackError(
+                    f"the emulator did not answer within {START_SECONDS:.0f} s; its log {self.log} ends with:\n"
+                    f"{self._tail()}"
+                )
+            time.sleep(POLL)
+        return endpoint
+
+    def stop(self) -> bool:
+        """Stop it and every function's process, keeping the data.
+
+        Returns
+        -------
+        whether it ran
+        """
+        pid = self.pid()
+        if pid is None:
+            return False
+        os.kill(pid, signal.SIGTERM)
+        if not self._ended_within(STOP_SECONDS):
+            # The functions' processes are in its group.
+            os.killpg(pid, signal.SIGKILL)
+            self._ended_within(STOP_SECONDS)
+        return True
+
+    def wipe(self) -> None:
+        """Forget everything it keeps. It must not run."""
+        for folder in (self.data, self.state / "tmp"):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.log.unlink(missing_ok=True)
+
+    def _ended_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.pid() is not None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL)
+        return True
+
+    def _environment(self, port: int, enforce_iam: bool) -> dict[str, str]:
+        """The emulator's whole environment; nothing of the caller's reaches it but what the processor needs."""
+        return {
+            **{name: os.environ[name] for name in execution.PROCESSOR_VARIABLES if name in os.environ},
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self.state / "tmp"),
+            "TMPDIR": str(self.state / "tmp"),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(project_root() / "cli"),
+            "TIDEMILL_PYTHON": sys.executable,
+            "GATEWAY_PORT": str(port),
+            "BIND_HOST": HOST,
+            "AUTH": str(enforce_iam).lower(),
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.data / "services"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self.data / "objects"),
+            "IOT_MTLS_ENABLED": "false",
+            "SFTP_ENABLED": "false",
+            # A Docker daemon of this machine is not to be touched.
+            "DOCKER_HOST": f"unix://{self.state / 'no-docker'}",
+            "LOG_LEVEL": "WARNING",
+        }
+
+    def _tail(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(f"  {line}" for line in lines[-LOG_TAIL:]) or "  (nothing)"
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  # loopback
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) != 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
