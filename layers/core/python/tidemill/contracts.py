@@ -18,6 +18,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
 from tidemill.errors import ContractError
@@ -75,6 +76,11 @@ def from_json(cls: type[T], document: Any, where: str = "") -> T:
         a field is missing or has the wrong type; the message names it.
     """
     return typing.cast(T, _decode(cls, document, where or cls.__name__))
+
+
+def instant(moment: datetime) -> str:
+    """A moment as every document writes it: UTC, ISO 8601, whole seconds, with Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @functools.cache

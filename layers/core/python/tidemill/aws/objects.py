@@ -15,7 +15,6 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -96,7 +95,7 @@ class Objects:
             key=key,
             size=answer["ContentLength"],
             etag=answer["ETag"].strip('"'),
-            modified_at=_instant(answer["LastModified"]),
+            modified_at=contracts.instant(answer["LastModified"]),
             version_id=answer.get("VersionId", ""),
         )
 
@@ -116,7 +115,9 @@ class Objects:
         with translated(f"list s3://{bucket}/{prefix}"):
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for item in page.get("Contents", []):
-                    yield Head(item["Key"], item["Size"], item["ETag"].strip('"'), _instant(item["LastModified"]))
+                    yield Head(
+                        item["Key"], item["Size"], item["ETag"].strip('"'), contracts.instant(item["LastModified"])
+                    )
 
     # --- files and streams ---------------------------------------------------------------------
 
@@ -228,7 +229,3 @@ def _version(version_id: str) -> dict[str, Any]:
 
 def _content_type(key: str) -> str:
     return CONTENT_TYPES.get(PurePosixPath(key).suffix.lower(), "application/octet-stream")
-
-
-def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

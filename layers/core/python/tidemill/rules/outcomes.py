@@ -1,0 +1,89 @@
+"""How a run ended, in one word and one sentence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from tidemill import errors
+from tidemill.contracts import CandidateResult, Failure, Status
+from tidemill.spec import LOWER_IS_BETTER
+
+#: Errors that are an answer to what was uploaded; any other one is a failure.
+REFUSALS: dict[str, Status] = {
+    errors.DataRefused.__name__: "REFUSED_DATA",
+    errors.GateRefused.__name__: "REFUSED_BY_GATE",
+    errors.ApprovalRejected.__name__: "REFUSED_BY_GATE",
+}
+#: Error names of a stage that took too long: the state's limit, the function's limit.
+TIMEOUTS = frozenset({"States.Timeout", "Sandbox.Timedout"})
+#: Error names of a function whose process ended on its own; running out of memory is the usual reason.
+KILLED = frozenset({"Runtime.ExitError", "Runtime.OutOfMemory"})
+APPROVAL = "approve"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a run."""
+
+    status: Status
+    reason: str  #: one sentence
+    stage: str | None = None  #: the stage that ended it, when it did not go live
+    expired: bool = False  #: a person was waited for in vain
+
+
+def outcome(failure: Failure | None) -> Outcome:
+    """The end of a run from what the state machine caught; None when every stage went well.
+
+    The sentence of an error that Tidemill raises on purpose is that error's own. Any other
+    error keeps its type and message. A Cause that is Lambda's JSON is taken apart, any
+    other text is taken as it is.
+    """
+    if failure is None:
+        return Outcome("LIVE", "every gate passed and the model is in service")
+    if failure.error in TIMEOUTS and failure.stage == APPROVAL:
+        reason = "nobody approved the release within its time limit"
+        return Outcome("REFUSED_BY_GATE", reason, failure.stage, expired=True)
+    return Outcome(REFUSALS.get(failure.error, "FAILED"), _sentence(failure), failure.stage)
+
+
+def _sentence(failure: Failure) -> str:
+    message = _message(failure.cause)
+    if failure.error in TIMEOUTS:
+        return f"the {failure.stage} stage did not finish within its time limit"
+    if failure.error in KILLED:
+        return (
+            f"the {failure.stage} stage was ended by the platform, most likely because it ran out of memory: {message}"
+        )
+    known = getattr(errors, failure.error, None)
+    if isinstance(known, type) and issubclass(known, errors.TidemillError):
+        return message or f"the {failure.stage} stage ended with {failure.error}"
+    return f"the {failure.stage} stage failed: {failure.error}: {message}".rstrip(": ")
+
+
+def _message(cause: str) -> str:
+    try:
+        document = json.loads(cause)
+    except ValueError:
+        return cause.strip()
+    if isinstance(document, dict) and "errorMessage" in document:
+        return str(document["errorMessage"]).strip()
+    return cause.strip()
+
+
+def leaderboard(candidates: tuple[CandidateResult, ...], metric: str | None) -> tuple[CandidateResult, ...]:
+    """Candidates with the best cross-validated mean first, those that could not be fitted last.
+
+    Parameters
+    ----------
+    metric
+        the metric that decides; None leaves the order as it is.
+    """
+
+    def place(candidate: CandidateResult) -> tuple[bool, float]:
+        spread = candidate.cv.get(metric or "")
+        if spread is None:
+            return True, 0.0
+        return False, spread.mean if metric in LOWER_IS_BETTER else -spread.mean
+
+    return tuple(sorted(candidates, key=place))
