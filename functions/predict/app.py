@@ -24,11 +24,11 @@ app = handler = Chalice(app_name="predict", configure_logs=False)
 def endpoint() -> Endpoint:
     """The process's endpoint; what it is connected to is made with the first call."""
     config = settings.load(settings.PredictSettings)
-    objects = Objects(clients.s3())
+    objects = Objects(clients.s3(clients.QUICK))
     return Endpoint(
-        registry=Registry(clients.dynamodb(), config.table),
+        registry=Registry(clients.dynamodb(clients.QUICK), config.table),
         read=lambda model, version, file: objects.get(config.artifact_bucket, keys.model(model, version, file)),
-        send=Queue(clients.sqs(), config.capture_queue).send,
+        send=Queue(clients.sqs(clients.ONE_TRY), config.capture_queue).send,
         warn=logger.warning,
         alias_seconds=config.alias_seconds,
         clock=time.monotonic,

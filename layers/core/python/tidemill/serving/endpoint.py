@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from tidemill.contracts import Signature, loads
-from tidemill.errors import NotFound
+from tidemill.errors import NotFound, StorageError
 from tidemill.serving import captures, outputs
 from tidemill.serving.model_cache import ModelCache
 from tidemill.serving.scoring import Model, Prediction
@@ -151,5 +151,8 @@ class Endpoint:
 
     def _load(self, model: str, version: int) -> Served:
         facts = self._registry.version(model, version)
-        signature = loads(Signature, self._read(model, version, "signature.json"))
-        return Served(Model.load(self._read(model, version, "model.onnx"), signature), facts)
+        try:
+            signature = loads(Signature, self._read(model, version, "signature.json"))
+            return Served(Model.load(self._read(model, version, "model.onnx"), signature), facts)
+        except NotFound as error:
+            raise StorageError(f"version {version} of model {model} is registered, but not stored: {error}") from error

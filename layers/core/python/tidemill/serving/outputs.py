@@ -7,12 +7,14 @@ where a row or a column stands for itself.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tidemill.contracts import Signature
-from tidemill.serving.scoring import Prediction
+
+if TYPE_CHECKING:
+    from tidemill.serving.scoring import Prediction
 
 
 def by_row(prediction: Prediction) -> list[Any]:

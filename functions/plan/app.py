@@ -1,0 +1,59 @@
+"""Cut an uploaded table into slices that one version of the model will score."""
+
+import functools
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from tidemill import keys, settings
+from tidemill.aws import clients
+from tidemill.aws.objects import Objects
+from tidemill.aws.registry import CHAMPION, Registry
+from tidemill.contracts import Planned, ScoringRun, Signature, Slice, from_json, to_json
+from tidemill.data.scoring_table import read_scoring_table
+from tidemill.errors import DataRefused
+from tidemill.serving import slices
+
+logger = Logger(service="plan")
+
+
+def plan(run: ScoringRun, config: settings.PlanSettings, objects: Objects, registry: Registry, work: Path) -> Planned:
+    """Write slices and manifest. The champion is looked up once, so that all slices use the same version."""
+    version = registry.alias(run.model, CHAMPION)
+    if version is None:
+        raise DataRefused(f"there is no model {run.model!r} in service to score the file with: train it first")
+    bucket, limit = config.artifact_bucket, config.max_upload_mb * 2**20
+    if run.source.size > limit:
+        raise DataRefused(
+            f"the file has {run.source.size:,} bytes, at most {limit:,} are accepted: upload it in pieces"
+        )
+    signature = objects.get_contract(Signature, bucket, keys.model(run.model, version, "signature.json"))
+    objects.download(run.source.bucket, run.source.key, work / "upload", run.source.version_id)
+    cutter, manifest = slices.Cutter(signature), []
+    file = keys.parse_upload(run.source.key).file
+    with read_scoring_table(work / "upload", file, signature, Path(tempfile.mkdtemp(dir=work)), limit) as table:
+        for index, batch in enumerate(table.batches(config.slice_rows)):
+            rows = min(config.slice_rows, table.rows - batch.start)
+            item = Slice(run.run_id, run.model, version, index, rows, keys.scoring_slice(run.run_id, index))
+            objects.put(bucket, item.key, cutter.cut(batch.original, batch.raw, batch.start))
+            manifest.append(item)
+    key = keys.scoring_manifest(run.run_id)
+    objects.put_contract(bucket, key, manifest)
+    return Planned(bucket, key, len(manifest), sum(item.rows for item in manifest), version)
+
+
+@functools.cache
+def connections() -> tuple[Objects, Registry]:
+    """Bucket and table, connected once in a process."""
+    return Objects(clients.s3()), Registry(clients.dynamodb(), settings.load(settings.PlanSettings).table)
+
+
+def handler(event: dict[str, Any], _context: object) -> Any:
+    """{"run": ScoringRun} -> Planned. Raises DataRefused, StorageError."""
+    run = from_json(ScoringRun, event["run"])
+    with tempfile.TemporaryDirectory() as work:
+        planned = plan(run, settings.load(settings.PlanSettings), *connections(), Path(work))
+    logger.info("planned a scoring run", run_id=run.run_id, rows=planned.rows, slices=planned.slices)
+    return to_json(planned)

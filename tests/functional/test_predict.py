@@ -1,0 +1,150 @@
+"""The HTTP endpoint against moto: registry, model files and the capture queue as they are in an account."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import onnx.parser
+import pytest
+
+from tidemill import keys
+from tidemill.aws.objects import Objects
+from tidemill.aws.registry import Registry
+from tidemill.contracts import Capture, from_json
+
+ROOT = Path(__file__).parents[2]
+EVENTS = ROOT / "tests" / "events"
+ARTIFACTS = "tidemill-artifacts"
+NOW = "2026-01-02T03:04:05Z"
+
+
+def event(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return loaded
+
+
+@pytest.fixture
+def churn(objects: Objects, registry: Registry) -> int:
+    """Model churn with one version, which is the champion."""
+    version = registry.create_version(
+        "churn",
+        "f" * 32,
+        onnx_sha256="0",
+        dataset_version="d",
+        task="binary",
+        metric="roc_auc",
+        value=0.84,
+        at=NOW,
+        actor="x",
+    )
+    model = onnx.parser.parse_model((EVENTS / "churn" / "model.onnx.txt").read_text())
+    objects.put(ARTIFACTS, keys.model("churn", version, "model.onnx"), model.SerializeToString())
+    signature = (EVENTS / "churn" / "signature.json").read_bytes()
+    objects.put(ARTIFACTS, keys.model("churn", version, "signature.json"), signature)
+    registry.move_alias("churn", "champion", version, None, "x", "first", NOW)
+    return version
+
+
+@pytest.fixture
+def queue(aws: None) -> str:
+    return boto3.client("sqs").create_queue(QueueName="captures")["QueueUrl"]
+
+
+@pytest.fixture
+def call(table: str, queue: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], tuple[int, Any, Any]]:
+    """Calls the handler as the template's environment sets it up; returns (status, headers, document)."""
+    for name, value in {
+        "ARTIFACT_BUCKET": ARTIFACTS,
+        "TABLE": table,
+        "CAPTURE_QUEUE": queue,
+        "ALIAS_SECONDS": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    specification = importlib.util.spec_from_file_location("predict_app", ROOT / "functions" / "predict" / "app.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+
+    def invoke(request: dict[str, Any]) -> tuple[int, Any, Any]:
+        response = module.handler(request, SimpleNamespace(aws_request_id="call"))
+        return response["statusCode"], response["headers"], json.loads(response["body"])
+
+    return invoke
+
+
+def test_a_prediction_is_made_and_captured(churn: int, call: Any, queue: str) -> None:
+    status, headers, document = call(event("api_predict_rows"))
+    assert (status, headers["x-tidemill-version"]) == (200, str(churn))
+    (message,) = boto3.client("sqs").receive_message(QueueUrl=queue)["Messages"]
+    (capture,) = [from_json(Capture, item) for item in json.loads(message["Body"])]
+    assert capture.inputs == json.loads(event("api_predict_rows")["body"])["instances"][0]
+    assert (capture.prediction_id, capture.version) == ("call", churn)
+    assert capture.prediction == document["predictions"][0]
+
+
+def test_status_and_metadata_come_from_the_registry(churn: int, call: Any) -> None:
+    _, _, document = call(event("api_status"))
+    assert [item["version"] for item in document["model_version_status"]] == [str(churn)]
+    _, _, document = call(event("api_metadata"))
+    learned = document["metadata"]["tidemill"]
+    assert (learned["metric"], learned["value"], learned["classes"]) == ("roc_auc", 0.84, ["No", "Yes"])
+
+
+def test_a_moved_alias_answers_with_the_other_version(
+    churn: int, call: Any, objects: Objects, registry: Registry
+) -> None:
+    call(event("api_predict_rows"))
+    second = registry.create_version(
+        "churn",
+        "e" * 32,
+        onnx_sha256="1",
+        dataset_version="d",
+        task="binary",
+        metric="roc_auc",
+        value=0.9,
+        at=NOW,
+        actor="x",
+    )
+    for file in ("model.onnx", "signature.json"):
+        objects.copy(ARTIFACTS, keys.model("churn", churn, file), ARTIFACTS, keys.model("churn", second, file))
+    registry.move_alias("churn", "champion", second, churn, "x", "second", NOW)
+    assert call(event("api_predict_rows"))[1]["x-tidemill-version"] == str(second)
+    registry.rollback("churn", "x", "back", NOW)
+    assert call(event("api_predict_rows"))[1]["x-tidemill-version"] == str(churn)
+
+
+def test_unknown_models_and_versions_are_404(churn: int, call: Any) -> None:
+    request = event("api_predict_rows")
+    request["pathParameters"] = {"model": "nosuch:predict"}
+    assert call(request)[0] == 404
+    request = event("api_predict_columns")
+    request["pathParameters"] = {"model": "churn", "version": "7:predict"}
+    status, _, document = call(request)
+    assert (status, document) == (404, {"error": "model 'churn' has no version 7"})
+
+
+def test_a_registered_version_without_its_files_is_our_fault_and_no_404(
+    churn: int, call: Any, objects: Objects
+) -> None:
+    objects.delete(ARTIFACTS, keys.model("churn", churn, "model.onnx"))
+    status, _, document = call(event("api_predict_rows"))
+    assert status == 503
+    assert ARTIFACTS not in document["error"]
+
+
+def test_a_model_in_memory_outlives_its_table(churn: int, call: Any, table: str) -> None:
+    first = call(event("api_predict_rows"))
+    boto3.client("dynamodb").delete_table(TableName=table)
+    assert call(event("api_predict_rows")) == first
+
+
+def test_a_deleted_queue_does_not_fail_the_prediction(churn: int, call: Any, queue: str) -> None:
+    boto3.client("sqs").delete_queue(QueueUrl=queue)
+    assert call(event("api_predict_rows"))[0] == 200

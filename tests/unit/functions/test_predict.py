@@ -1,0 +1,348 @@
+"""The HTTP endpoint as API Gateway calls it, over a declared registry, store and queue."""
+
+import copy
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import onnx.parser
+import pytest
+
+from tidemill.contracts import Capture, Signature, from_json, loads
+from tidemill.errors import NotFound, StorageError
+from tidemill.serving.endpoint import Endpoint
+from tidemill.serving.scoring import Model
+
+ROOT = Path(__file__).parents[3]
+EVENTS = ROOT / "tests" / "events"
+APP = ROOT / "functions" / "predict" / "app.py"
+ROW = {"tenure": 3, "monthly": 29.85, "contract": "Monthly", "senior": False, "joined": "2025-11-03"}
+CONTEXT = SimpleNamespace(aws_request_id="8a0c9e5f-call")
+
+
+def event(name, body=None):
+    loaded = json.loads((EVENTS / f"{name}.json").read_text())
+    if body is not None:
+        loaded["body"] = body if isinstance(body, str) else json.dumps(body)
+    return loaded
+
+
+def asked(segment, method="POST", body=None):
+    """An event for the first path of the protocol with another segment."""
+    loaded = event("api_predict_rows" if method == "POST" else "api_status", body)
+    loaded["pathParameters"] = {"model": segment}
+    return loaded
+
+
+class World:
+    """Model churn with versions 1 and 2; both have the same files. Every part can be made to fail."""
+
+    def __init__(self, onnx_bytes, signature):
+        self.files = {"model.onnx": onnx_bytes, "signature.json": signature}
+        self.aliases = {("churn", "champion"): 2, ("churn", "challenger"): 1}
+        self.registry_answers = self.queue_answers = True
+        self.messages = []
+        self.now = 0.0
+
+    def alias(self, model, alias):
+        self._check(self.registry_answers)
+        return self.aliases.get((model, alias))
+
+    def version(self, model, number):
+        found = [facts for facts in self.versions(model) if facts.version == number]
+        if not found:
+            raise NotFound(f"model {model!r} has no version {number}")
+        return found[0]
+
+    def versions(self, model):
+        self._check(self.registry_answers)
+        if model != "churn":
+            raise NotFound(f"there is no model {model!r}")
+        return [SimpleNamespace(version=number, metric="roc_auc", value=0.5 + number / 8) for number in (2, 1)]
+
+    def read(self, model, version, file):
+        return self.files[file]
+
+    def send(self, message):
+        self._check(self.queue_answers)
+        self.messages.append(message)
+
+    def _check(self, answers):
+        if not answers:
+            raise StorageError("secret-bucket does not answer")
+
+    @property
+    def captures(self):
+        return [from_json(Capture, item) for message in self.messages for item in json.loads(message)]
+
+
+@pytest.fixture(scope="module")
+def onnx_bytes():
+    return onnx.parser.parse_model((EVENTS / "churn" / "model.onnx.txt").read_text()).SerializeToString()
+
+
+@pytest.fixture
+def world(onnx_bytes):
+    return World(onnx_bytes, (EVENTS / "churn" / "signature.json").read_bytes())
+
+
+@pytest.fixture
+def call(world):
+    """Calls the handler; returns (status, headers, document)."""
+    specification = importlib.util.spec_from_file_location("predict_app", APP)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    endpoint = Endpoint(world, world.read, world.send, module.logger.warning, 5.0, lambda: world.now)
+    module.endpoint = lambda: endpoint
+
+    def invoke(request):
+        before = copy.deepcopy(request)
+        response = module.handler(request, CONTEXT)
+        assert request == before
+        return response["statusCode"], response["headers"], json.loads(response["body"])
+
+    return invoke
+
+
+def expected(world, row=ROW):
+    model = Model.load(world.files["model.onnx"], loads(Signature, world.files["signature.json"]))
+    prediction = model.predict(model.encoder.encode({name: [value] for name, value in row.items()}))
+    return {"label": prediction.labels[0], "probabilities": prediction.probabilities[0].tolist()}
+
+
+def test_rows_are_answered_by_the_champion(call, world):
+    status, headers, document = call(event("api_predict_rows"))
+    assert (status, document) == (200, {"predictions": [expected(world)]})
+    assert headers == {
+        "content-type": "application/json",
+        "x-tidemill-model": "churn",
+        "x-tidemill-version": "2",
+        "x-tidemill-prediction-id": "8a0c9e5f-call",
+    }
+
+
+def test_columns_are_answered_by_a_version(call, world):
+    status, headers, document = call(event("api_predict_columns"))
+    row = expected(world)
+    outputs = {"label": [row["label"]] * 2, "probabilities": [row["probabilities"]] * 2}
+    assert (status, document, headers["x-tidemill-version"]) == (200, {"outputs": outputs}, "1")
+
+
+def test_a_label_with_an_encoded_colon_and_any_content_type(call, world):
+    status, headers, document = call(event("api_predict_label"))
+    assert (status, headers["x-tidemill-version"]) == (200, "2")
+    assert document == {"predictions": [expected(world)]}
+
+
+def test_lists_are_rows_in_the_order_of_the_signature(call, world):
+    _, _, document = call(event("api_predict_rows", {"instances": [list(ROW.values())]}))
+    assert document == {"predictions": [expected(world)]}
+
+
+def test_a_base64_body_is_read(call, world):
+    import base64
+
+    request = event("api_predict_rows")
+    request |= {"body": base64.b64encode(request["body"].encode()).decode(), "isBase64Encoded": True}
+    assert call(request)[2] == {"predictions": [expected(world)]}
+
+
+def test_status_of_all_versions(call):
+    status, headers, document = call(event("api_status"))
+    assert status == 200
+    assert [item["version"] for item in document["model_version_status"]] == ["2", "1"]
+    assert headers["x-tidemill-prediction-id"] == "8a0c9e5f-call"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "version"), [("version", "1", "1"), ("label", "champion", "2"), ("label", "challenger", "1")]
+)
+def test_status_of_one(call, kind, value, version):
+    request = event("api_status")
+    request["requestContext"]["resourcePath"] = f"/v1/models/{{model}}/{kind}s/{{{kind}}}"
+    request["pathParameters"] = {"model": "churn", kind: value}
+    status, _, document = call(request)
+    assert status == 200
+    assert [item["version"] for item in document["model_version_status"]] == [version]
+
+
+@pytest.mark.parametrize(("kind", "value"), [("version", "7"), ("label", "shadow")])
+@pytest.mark.parametrize("suffix", ["", "/metadata"])
+def test_what_there_is_not_is_404(call, kind, value, suffix):
+    request = event("api_status")
+    request["requestContext"]["resourcePath"] = f"/v1/models/{{model}}/{kind}s/{{{kind}}}{suffix}"
+    request["pathParameters"] = {"model": "churn", kind: value}
+    status, _, document = call(request)
+    assert status == 404
+    assert value in document["error"]
+
+
+def test_metadata(call):
+    status, headers, document = call(event("api_metadata"))
+    assert (status, headers["x-tidemill-version"]) == (200, "2")
+    assert document["model_spec"] == {"name": "churn", "signature_name": "", "version": "2"}
+    learned = document["metadata"]["tidemill"]
+    assert (learned["version"], learned["metric"], learned["value"]) == (2, "roc_auc", 0.75)
+    assert [(item["name"], item["type"], item["required"]) for item in learned["inputs"]][:2] == [
+        ("tenure", "integer", True),
+        ("monthly", "number", False),
+    ]
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_an_unknown_model_is_404(call, method):
+    status, headers, document = call(asked("nosuch:predict" if method == "POST" else "nosuch", method))
+    assert status == 404
+    assert "no model 'nosuch'" in document["error"]
+    assert headers["x-tidemill-prediction-id"] == "8a0c9e5f-call"
+
+
+@pytest.mark.parametrize(
+    ("segment", "method", "words"),
+    [
+        ("churn:explode", "POST", "'explode' is not known: accepted is :predict"),
+        ("churn", "POST", "the URL has no verb"),
+        ("churn:predict", "GET", "needs POST"),
+    ],
+)
+def test_a_wrong_verb_is_400(call, segment, method, words):
+    status, _, document = call(asked(segment, method))
+    assert status == 400
+    assert words in document["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("", "the body is empty"),
+        ("{", "the body is not valid JSON"),
+        ({"instances": []}, "instances is empty"),
+        ({"instances": [ROW | {"tenure": "abc"}]}, "tenure must be a number, not 'abc'"),
+        ({"instances": [ROW, ROW | {"tenure": None}]}, "tenure is missing: the model needs it (row 2)"),
+        ({"instances": [ROW | {"contrakt": "x"}]}, "did you mean 'contract'?"),
+        ({"inputs": {"contract": ["Monthly"]}}, "tenure is missing"),
+    ],
+)
+def test_what_does_not_fit_is_400_naming_the_field(call, body, words):
+    status, headers, document = call(event("api_predict_rows", body))
+    assert status == 400
+    assert list(document) == ["error"]
+    assert words in document["error"]
+    assert headers["x-tidemill-version"] == "2"
+
+
+def test_a_call_without_a_body_is_400(call):
+    request = event("api_predict_rows")
+    request["body"] = None
+    assert call(request)[0] == 400
+
+
+def test_too_many_rows_are_413(call):
+    status, _, document = call(event("api_predict_rows", {"instances": [ROW] * 10_001}))
+    assert status == 413
+    assert "at most 10,000" in document["error"]
+
+
+def test_missing_values_and_unknown_categories_are_no_error(call, world):
+    row = ROW | {"monthly": None, "contract": "Weekly", "joined": None}
+    del row["senior"]
+    status, _, document = call(event("api_predict_rows", {"instances": [row]}))
+    assert (status, document) == (200, {"predictions": [expected(world, row)]})
+
+
+def test_a_silent_registry_is_503_and_tells_no_secret(call, world):
+    world.registry_answers = False
+    status, _, document = call(event("api_predict_rows"))
+    assert status == 503
+    assert "try again" in document["error"]
+    assert "secret" not in document["error"]
+
+
+def test_a_model_in_memory_outlives_a_silent_registry(call, world, caplog):
+    call(event("api_predict_rows"))
+    world.registry_answers = False
+    world.now = 5.0
+    status, headers, _ = call(event("api_predict_rows"))
+    assert (status, headers["x-tidemill-version"]) == (200, "2")
+    assert "version 2 goes on serving" in caplog.text
+
+
+def test_a_moved_alias_is_followed(call, world):
+    call(event("api_predict_rows"))
+    world.aliases["churn", "champion"] = 1
+    world.now = 5.0
+    assert call(event("api_predict_rows"))[1]["x-tidemill-version"] == "1"
+
+
+def test_a_broken_model_is_500_in_the_same_shape_and_logged(call, world, caplog):
+    world.files["model.onnx"] = b"no graph"
+    status, headers, document = call(event("api_predict_rows"))
+    assert status == 500
+    assert list(document) == ["error"]
+    assert headers["x-tidemill-prediction-id"] == "8a0c9e5f-call"
+    assert "answered 500" in caplog.text
+
+
+def test_a_prediction_is_captured_as_it_was_asked(call, world):
+    _, _, document = call(event("api_predict_rows"))
+    (capture,) = world.captures
+    assert capture.prediction_id == "8a0c9e5f-call"
+    assert (capture.model, capture.version, capture.alias) == ("churn", 2, "champion")
+    assert capture.inputs == ROW
+    assert capture.prediction == document["predictions"][0]
+    assert capture.at.endswith("Z")
+
+
+def test_rows_of_one_call_are_captured_under_numbered_ids(call, world):
+    call(event("api_predict_columns"))
+    assert [capture.prediction_id for capture in world.captures] == ["8a0c9e5f-call-0", "8a0c9e5f-call-1"]
+    assert {capture.alias for capture in world.captures} == {None}
+
+
+def test_a_refused_call_is_not_captured(call, world):
+    call(event("api_predict_rows", {"instances": [ROW | {"tenure": "abc"}]}))
+    assert world.messages == []
+
+
+def test_a_silent_queue_does_not_fail_the_prediction(call, world, caplog):
+    world.queue_answers = False
+    status, _, document = call(event("api_predict_rows"))
+    assert (status, document) == (200, {"predictions": [expected(world)]})
+    assert "not recorded" in caplog.text
+
+
+BLOCKED = """
+import importlib.abc, importlib.util, json, sys
+from types import SimpleNamespace
+
+class Blocker(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] in ("pandas", "sklearn", "scipy", "duckdb", "skl2onnx", "boto3"):
+            raise ImportError(name + " is blocked")
+
+sys.meta_path.insert(0, Blocker())
+specification = importlib.util.spec_from_file_location("app", sys.argv[1])
+app = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(app)
+from tidemill.serving.endpoint import Endpoint
+registry = SimpleNamespace(
+    alias=lambda model, alias: 1,
+    version=lambda model, number: SimpleNamespace(version=1, metric="roc_auc", value=0.8),
+)
+files = {"model.onnx": open(sys.argv[2], "rb").read(), "signature.json": open(sys.argv[3], "rb").read()}
+endpoint = Endpoint(registry, lambda model, version, file: files[file], lambda message: None, print, 5.0, lambda: 0.0)
+app.endpoint = lambda: endpoint
+answer = app.handler(json.load(open(sys.argv[4])), SimpleNamespace(aws_request_id="call"))
+print(answer["statusCode"], answer["body"])
+"""
+
+
+def test_the_function_works_where_pandas_and_scikit_learn_cannot_be_imported(world, tmp_path):
+    (tmp_path / "model.onnx").write_bytes(world.files["model.onnx"])
+    paths = (APP, tmp_path / "model.onnx", EVENTS / "churn" / "signature.json", EVENTS / "api_predict_rows.json")
+    run = subprocess.run([sys.executable, "-c", BLOCKED, *map(str, paths)], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.strip() == f"200 {json.dumps({'predictions': [expected(world)]})}"
