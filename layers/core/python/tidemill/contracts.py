@@ -245,6 +245,7 @@ class Registered:
 
     model: str
     version: int
+    approval_hours: float | None = None  #: how long to wait for a person's approval; null when none is asked for
 
 
 @dataclass(frozen=True)
