@@ -1,0 +1,191 @@
+"""Following an execution: what it is doing, shown to whoever watches, until it ends or waits for a person.
+
+In a terminal the stages are one table that is drawn again and again; in a pipe or a file
+each stage is one line, written when it has ended.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from tidemill.errors import NotFound, TidemillError
+from tidemill_cli import figures
+
+if TYPE_CHECKING:
+    from tidemill.aws.executions import Execution, Executions, Step
+
+#: State -> what happens in it, in the order of the training state machine.
+TRAINING = {
+    "Validate": "read and check the table",
+    "Prepare": "decide roles and types, split off the holdout",
+    "Train": "cross-validate the candidates",
+    "Refit": "fit the best one on all rows, export it",
+    "Evaluate": "measure it on the holdout, apply the gates",
+    "Register": "keep it as a new version",
+    "Approve": "a person decides",
+    "Deploy": "try the endpoint, put it in service",
+    "Conclude": "write the report, count the cost",
+}
+SCORING = {
+    "Plan": "read the table, cut it into slices",
+    "Score": "predict the slices",
+    "Merge": "put them together",
+    "Conclude": "say what was wrong",
+}
+#: States that a run may do without; they are shown when they are entered.
+SOMETIMES = frozenset({"Approve", "Conclude"})
+
+#: Seconds between two looks, and for how long a run may keep us waiting for its begin.
+POLL_SECONDS = 0.4
+START_SECONDS = 90.0
+
+
+class RunDidNotStart(TidemillError):
+    """Nothing began after the upload; the message says where to look."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the following ended: with the execution, or at a state that waits for a person."""
+
+    execution: Execution
+    waits: bool
+
+
+#: Shows steps; called again and again with all of them.
+Watching = Callable[[Sequence["Step"]], None]
+
+
+def follow(
+    executions: Executions,
+    execution: str,
+    show: Watching,
+    through_approval: bool,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Ended:
+    """Watch an execution until it has ended.
+
+    Parameters
+    ----------
+    execution
+        its ARN, also when it has not begun.
+    through_approval
+        whether to go on watching while a person is waited for.
+
+    Raises
+    ------
+    RunDidNotStart
+        it has not begun within START_SECONDS.
+    StorageError
+        the service does not answer.
+    """
+    deadline = clock() + START_SECONDS
+    while True:
+        try:
+            current = executions.describe(execution)
+        except NotFound as error:
+            if clock() > deadline:
+                raise RunDidNotStart(
+                    f"the table is uploaded, but no run began within {START_SECONDS:.0f} s: "
+                    "look at `tidemill logs --stage intake`, and at `tidemill status` for the stack"
+                ) from error
+            sleep(POLL_SECONDS)
+            continue
+        steps = executions.progress(execution)
+        show(steps)
+        if current.status != "RUNNING":
+            return Ended(current, waits=False)
+        if steps and steps[-1].waits and steps[-1].state == "running" and not through_approval:
+            return Ended(current, waits=True)
+        sleep(POLL_SECONDS)
+
+
+@contextmanager
+def shown(console: Console, stages: Mapping[str, str]) -> Iterator[Watching]:
+    """What shows the steps on this console: a live table in a terminal, else a line for each stage that has ended."""
+    if not console.is_terminal:
+        yield _Lines(console, stages)
+        return
+    board = _Board(stages)
+    with Live(board, console=console, refresh_per_second=10, transient=False):
+        yield board.update
+
+
+class _Lines:
+    def __init__(self, console: Console, stages: Mapping[str, str]) -> None:
+        self._console = console
+        self._stages = stages
+        self._said = 0
+
+    def __call__(self, steps: Sequence[Step]) -> None:
+        ended = [one for one in _timed(steps, self._stages) if one[0].state != "running"]
+        for step, seconds in ended[self._said :]:
+            outcome = "done" if step.state == "succeeded" else "failed"
+            words = " · ".join(filter(None, (outcome, _count(step), figures.seconds(seconds))))
+            self._console.print(f"{step.name.lower():10}{words}")
+        self._said = len(ended)
+
+
+class _Board:
+    """Draws the stages; time goes on between two looks at the execution."""
+
+    def __init__(self, stages: Mapping[str, str]) -> None:
+        self._stages = stages
+        self._steps: Sequence[Step] = ()
+        self._spinner = Spinner("dots", style="cyan")
+
+    def update(self, steps: Sequence[Step]) -> None:
+        """Take the newest steps."""
+        self._steps = steps
+
+    def __rich__(self) -> Table:
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 1))
+        table.add_column(width=1)
+        table.add_column()
+        table.add_column(justify="right", min_width=8)
+        table.add_column(overflow="ellipsis", no_wrap=True)
+        entered = {step.name: (step, seconds) for step, seconds in _timed(self._steps, self._stages)}
+        for name, purpose in self._stages.items():
+            if name in entered:
+                step, seconds = entered[name]
+                said = " · ".join(filter(None, (_count(step), purpose)))
+                table.add_row(self._mark(step), name, figures.seconds(seconds), Text(said, "dim"))
+            elif name not in SOMETIMES:
+                table.add_row("·", name, "", "", style="dim")
+        return table
+
+    def _mark(self, step: Step) -> RenderableType:
+        if step.state == "running":
+            return self._spinner
+        return Text("✓", "green") if step.state == "succeeded" else Text("✗", "red")
+
+
+def _timed(steps: Sequence[Step], stages: Mapping[str, str]) -> list[tuple[Step, float]]:
+    """The steps worth showing with their seconds; one that was left by an error may have no end of its own."""
+    now = datetime.now(UTC)
+    ends = [step.ended_at or then.started_at for step, then in itertools.pairwise(steps)]
+    ends += [steps[-1].ended_at or now] if steps else []
+    return [
+        (step, (end - step.started_at).total_seconds())
+        for step, end in zip(steps, ends, strict=True)
+        if step.name in stages
+    ]
+
+
+def _count(step: Step) -> str:
+    """How many items of a Map are done."""
+    total = step.total or step.begun
+    return f"{step.done} of {total}" if step.is_map and total else ""

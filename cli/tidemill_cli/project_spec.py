@@ -1,0 +1,93 @@
+"""The spec of a project: read from a file, kept in the artifact bucket, changed by `--target`.
+
+What is kept is what the user declared and no more, so that a default that Tidemill
+changes later reaches the project.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tidemill import keys, spec
+from tidemill.errors import NotFound, SpecError
+from tidemill_cli.session import Session
+
+JSON_SUFFIXES = frozenset({".json"})
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The document of a spec file, YAML or JSON, checked.
+
+    Raises
+    ------
+    SpecError
+        it is no YAML or JSON, or a field is wrong; the message names file and field.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        document = json.loads(text) if path.suffix in JSON_SUFFIXES else _yaml(text)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    try:
+        spec.parse(document)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from error
+    return document or {}
+
+
+def stored(session: Session, project: str) -> dict[str, Any] | None:
+    """What the project's spec declares now, or None when it has none."""
+    try:
+        document = json.loads(session.objects.get(session.artifact_bucket, keys.project_spec(project)))
+    except NotFound:
+        return None
+    return dict(document)
+
+
+def declare(session: Session, project: str, document: dict[str, Any] | None, target: str | None) -> str | None:
+    """Keep a project's new spec; nothing is written when nothing changes.
+
+    Parameters
+    ----------
+    document
+        replaces the project's spec; None keeps what there is.
+    target
+        replaces the spec's target; None keeps it.
+
+    Returns
+    -------
+    sentence
+        what was changed, for the user; None when nothing was.
+
+    Raises
+    ------
+    SpecError
+        the spec with this target is not valid.
+    """
+    before = stored(session, project)
+    after = dict(before or {}) if document is None else dict(document)
+    if target is not None:
+        after["target"] = target
+    spec.parse(after)
+    if after == (before or {}):
+        return None
+    session.objects.put(session.artifact_bucket, keys.project_spec(project), _dump(after))
+    if document is None:
+        kept = f", beside {', '.join(sorted(set(after) - {'target'}))} that it has already" if len(after) > 1 else ""
+        return f"the spec of {project} now says target: {target}{kept}"
+    return f"the spec of {project} is {'new' if before is None else 'replaced'}: {', '.join(after) or 'all defaults'}"
+
+
+def _dump(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def _yaml(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error

@@ -1,0 +1,106 @@
+"""Finding a run by what a person types, and reading what it has made so far."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tidemill.aws.run_files import RunFiles
+from tidemill.contracts import Evaluation, ModelRef, RunDocument, Status
+from tidemill.errors import NotFound
+from tidemill_cli.session import Session
+
+if TYPE_CHECKING:
+    from tidemill.aws.registry import RunRecord
+
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+#: How many of the newest runs an abbreviated id is looked for in.
+SEARCHED = 10_000
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run with its details. Of a run that goes on, `document` holds what is known by now."""
+
+    document: RunDocument
+    evaluation: Evaluation | None
+
+
+def find(session: Session, text: str | None) -> RunRecord:
+    """The run with this id, or the one whose id begins like this, or the newest one.
+
+    Raises
+    ------
+    NotFound
+        there is no such run, or several begin like this.
+    """
+    if text is None:
+        newest = session.registry.runs(limit=1)
+        if not newest:
+            raise NotFound("there is no run yet: `tidemill train FILE --project NAME` starts one")
+        return newest[0]
+    text = text.lower()
+    if RUN_ID.fullmatch(text):
+        return session.registry.run(text)
+    found = [record for record in session.registry.runs(limit=SEARCHED) if record.run_id.startswith(text)]
+    if not found:
+        raise NotFound(f"there is no run whose id begins with {text!r}: `tidemill runs` lists them")
+    if len(found) > 1:
+        some = ", ".join(record.run_id[:12] for record in found[:4])
+        raise NotFound(f"{len(found)} runs begin with {text!r} ({some}, ...): give more characters")
+    return found[0]
+
+
+def read(session: Session, record: RunRecord) -> RunView:
+    """The run's document and evaluation, or what there is of them."""
+    files = RunFiles(session.objects, session.artifact_bucket, record.run_id, warn=lambda _: None)
+    evaluation = files.evaluation()
+    if record.document is not None:
+        document = session.objects.get_contract(RunDocument, session.artifact_bucket, record.document)
+        return RunView(document, evaluation)
+    waiting = record.status == "WAITING_FOR_APPROVAL"
+    document = dataclasses.replace(
+        bare(record.run_id, record.status, record.reason, record.project, record.source),
+        reason=f"a person has to decide: tidemill approve {record.run_id[:8]}" if waiting else record.reason,
+        checks=files.checks(),
+        candidates=files.candidates(),
+        started_at=record.started_at,
+        started_by=record.started_by,
+    )
+    if evaluation is not None:
+        document = dataclasses.replace(
+            document,
+            task=evaluation.task,
+            target=evaluation.target,
+            metric=evaluation.metric,
+            holdout=evaluation.holdout,
+        )
+    if waiting:
+        approval = session.registry.approval(record.run_id)
+        document = dataclasses.replace(document, model=ModelRef(approval.model, approval.version, None))
+    return RunView(document, evaluation)
+
+
+def bare(run_id: str, status: Status, reason: str, project: str, source: str) -> RunDocument:
+    """The document of a run of which nothing else is known."""
+    return RunDocument(
+        run_id=run_id,
+        status=status,
+        reason=reason,
+        project=project,
+        task=None,
+        target=None,
+        dataset=None,
+        checks=(),
+        candidates=(),
+        metric=None,
+        holdout={},
+        model=None,
+        endpoint=None,
+        report=None,
+        cost=None,
+        seconds=0.0,
+        source=source,
+    )

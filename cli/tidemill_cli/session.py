@@ -1,0 +1,108 @@
+"""What a verb works with: the options before the verb, the stack they mean, and the rooms' adapters on it."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tidemill.aws.executions import Executions
+    from tidemill.aws.objects import Objects
+    from tidemill.aws.registry import Registry
+    from tidemill_cli.prediction_api import PredictionApi
+    from tidemill_cli.stack import Stack
+
+
+@dataclass
+class Session:
+    """Made once per command; everything else is made on first use, so that `--help` imports no SDK."""
+
+    endpoint: str | None = None
+    profile: str | None = None
+    region: str | None = None
+    stack_name: str = "tidemill"
+    debug: bool = False
+
+    @functools.cached_property
+    def stack(self) -> Stack:
+        """The deployed stack. Raises StackError when none is meant."""
+        from tidemill_cli.stack import Stack
+
+        return Stack.connect(self.endpoint, self.stack_name, self.region, self.profile)
+
+    @functools.cached_property
+    def objects(self) -> Objects:
+        """Both buckets' objects."""
+        from tidemill.aws.objects import Objects
+
+        return Objects(self.stack.client("s3"))
+
+    @functools.cached_property
+    def registry(self) -> Registry:
+        """Runs, models, versions and aliases."""
+        from tidemill.aws.registry import Registry
+
+        return Registry(self.stack.client("dynamodb"), self.output("Table"))
+
+    @functools.cached_property
+    def executions(self) -> Executions:
+        """The state machines' executions."""
+        from tidemill.aws.executions import Executions
+
+        return Executions(self.stack.client("stepfunctions"))
+
+    @functools.cached_property
+    def api(self) -> PredictionApi:
+        """The HTTP endpoint, with its key."""
+        from tidemill_cli.prediction_api import PredictionApi
+
+        return PredictionApi(self.output("ApiUrl"), self.api_key)
+
+    @functools.cached_property
+    def api_key(self) -> str:
+        """The value of the API key that the stack made."""
+        answer = self.stack.client("apigateway").get_api_key(apiKey=self.output("ApiKeyId"), includeValue=True)
+        return str(answer["value"])
+
+    @functools.cached_property
+    def actor(self) -> str:
+        """Who is doing this, for the audit log: the caller's ARN."""
+        return str(self.stack.client("sts").get_caller_identity()["Arn"])
+
+    @property
+    def data_bucket(self) -> str:
+        """Where people put tables."""
+        return self.output("DataBucket")
+
+    @property
+    def artifact_bucket(self) -> str:
+        """Where runs put what they made."""
+        return self.output("ArtifactBucket")
+
+    def output(self, name: str) -> str:
+        """An output of the stack. Raises StackError when the deployed stack is another one, or an older one."""
+        from tidemill_cli.stack import StackError
+
+        try:
+            return self.stack.outputs[name]
+        except KeyError as error:
+            raise StackError(
+                f"the stack {self.stack_name} has no output {name}: it is no Tidemill stack, or an older one; "
+                "deploy it again"
+            ) from error
+
+    def forget(self) -> None:
+        """Drop what was made from the stack, because another one has been deployed since."""
+        for name in ("stack", "objects", "registry", "executions", "api", "api_key", "actor"):
+            self.__dict__.pop(name, None)
+
+    def now(self) -> str:
+        """The time for the audit log: UTC, ISO 8601, with Z."""
+        return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+pass_session = click.make_pass_decorator(Session)

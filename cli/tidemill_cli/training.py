@@ -1,0 +1,39 @@
+"""One training run as the command sees it: watch it, and read what it made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.errors import TidemillError
+from tidemill_cli import run_records
+from tidemill_cli.run_records import RunView
+from tidemill_cli.session import Session
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def watch(session: Session, run_id: str, console: Console, through_approval: bool = False) -> RunView:
+    """Show a run's progress until it has ended, or waits for a person, and read what it made.
+
+    Raises
+    ------
+    RunDidNotStart
+        it never began.
+    TidemillError
+        the execution ended without concluding the run; the message is the state machine's.
+    """
+    from tidemill.aws import executions
+    from tidemill_cli import follow
+
+    execution = executions.arn(session.output("TrainingStateMachine"), run_id)
+    with follow.shown(console, follow.TRAINING) as show:
+        ended = follow.follow(session.executions, execution, show, through_approval)
+    record = session.registry.run(run_id)
+    if record.document is None and not ended.waits:
+        cause = f"{ended.execution.error}: {ended.execution.cause}" if ended.execution.error else "no cause is known"
+        raise TidemillError(
+            f"run {run_id} ended as {ended.execution.status} without being concluded ({cause}): "
+            f"look at `tidemill logs {run_id[:8]}`"
+        )
+    return run_records.read(session, record)

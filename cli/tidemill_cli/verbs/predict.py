@@ -1,0 +1,151 @@
+"""tidemill predict"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tidemill.contracts import Signature
+from tidemill_cli import display, figures
+from tidemill_cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from tidemill_cli.prediction_api import Answer
+    from tidemill_cli.rows_file import Rows
+
+#: Rows of one request when a file is sent.
+BATCH_ROWS = 500
+
+
+@click.command(short_help="Ask a model over HTTP.")
+@click.argument("model")
+@click.option("--row", "rows", metavar="JSON", multiple=True, help="One row as a JSON object; may be given again.")
+@click.option(
+    "--file",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A CSV file of rows with a header line.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the rows of --file with their predictions go. [default: stdout]",
+)
+@click.option("--version", type=click.IntRange(min=1), help="Which version to ask. [default: the champion]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_session
+def command(
+    session: Session,
+    model: str,
+    rows: tuple[str, ...],
+    file: Path | None,
+    out: Path | None,
+    version: int | None,
+    as_json: bool,
+) -> None:
+    """Ask MODEL for predictions, over HTTP as any application does.
+
+    Cells of a file are read as the model's signature says; an empty cell is a missing value,
+    and columns that are no inputs (the id, the target) are left aside. For files of more
+    than some thousand rows, or of another kind than CSV in UTF-8, use `tidemill score`.
+
+    \b
+    Examples:
+      tidemill predict churn --row '{"tenure": 3, "contract": "month-to-month"}'
+      tidemill predict churn --file rows.csv --out predictions.csv
+      tidemill predict churn --file rows.csv --version 1 --json
+    """
+    if bool(rows) == (file is not None):
+        raise click.UsageError("give the rows either by --row or by --file")
+    if out is not None and (file is None or as_json):
+        raise click.UsageError("--out goes with --file, and not with --json")
+    if file is not None:
+        _predict_file(session, model, file, out, version, as_json)
+        return
+    answer = session.api.predict(model, [_row(text) for text in rows], version)
+    if as_json:
+        display.document(_document(model, [answer]))
+        return
+    signature = session.api.describe(model, answer.version).signature
+    for prediction in answer.predictions:
+        click.echo(words(prediction, signature))
+    click.echo(f"model {model}, version {answer.version}, prediction {answer.prediction_id}", err=True)
+
+
+def _predict_file(
+    session: Session, model: str, file: Path, out: Path | None, version: int | None, as_json: bool
+) -> None:
+    from tidemill_cli import rows_file
+
+    rows = rows_file.read(file)
+    described = session.api.describe(model, version)
+    aside = rows_file.unknown_columns(rows, described.signature)
+    if aside:
+        click.echo(f"left aside, being no inputs of {model}: {', '.join(aside)}", err=True)
+    # One version answers all batches, also when the alias moves between two of them.
+    answers = _in_batches(session, model, described.version, rows_file.instances(rows, described.signature), file)
+    if as_json:
+        display.document(_document(model, answers))
+        return
+    _write(rows, described.signature, answers, out)
+    if out is not None:
+        click.echo(f"{len(rows.cells):,} rows predicted by model {model}, version {described.version}: {out}", err=True)
+
+
+def _in_batches(
+    session: Session, model: str, version: int, instances: list[dict[str, Any]], file: Path
+) -> list[Answer]:
+    from tidemill_cli.prediction_api import PredictionFailed
+
+    answers = []
+    for start in range(0, len(instances), BATCH_ROWS):
+        batch = instances[start : start + BATCH_ROWS]
+        try:
+            answers.append(session.api.predict(model, batch, version))
+        except PredictionFailed as error:
+            if len(batch) == len(instances):
+                raise
+            where = f"rows {start + 1:,} to {start + len(batch):,} of {file}, counted from there"
+            raise PredictionFailed(f"{where}: {error}") from error
+    return answers
+
+
+def _write(rows: Rows, signature: Signature, answers: list[Answer], out: Path | None) -> None:
+    from tidemill_cli import rows_file
+
+    text = rows_file.scored(rows, signature, [value for answer in answers for value in answer.predictions])
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8", newline="")
+
+
+def _row(text: str) -> dict[str, Any]:
+    try:
+        row = json.loads(text)
+    except ValueError as error:
+        raise click.UsageError(f"--row is not valid JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise click.UsageError('--row must be a JSON object of inputs, such as {"tenure": 3}')
+    return row
+
+
+def _document(model: str, answers: list[Answer]) -> dict[str, Any]:
+    return {
+        "model": model,
+        "version": answers[0].version,
+        "prediction_ids": [answer.prediction_id for answer in answers],
+        "predictions": [value for answer in answers for value in answer.predictions],
+    }
+
+
+def words(prediction: Any, signature: Signature) -> str:
+    """A prediction as a person reads it, for a classifier with the probability of each class, the likeliest first."""
+    if not signature.classes:
+        return f"{signature.target}: {figures.number(prediction, 6)}"
+    shares = sorted(zip(prediction["probabilities"], signature.classes, strict=True), reverse=True)
+    said = ", ".join(f"{name} {share:.1%}" for share, name in shares)
+    return f"{signature.target}: {prediction['label']}  ({said})"

@@ -1,0 +1,31 @@
+"""tidemill reject"""
+
+from __future__ import annotations
+
+import click
+
+from tidemill_cli import display
+from tidemill_cli.session import Session, pass_session
+
+
+@click.command(short_help="Refuse a model that waits for a person.")
+@click.argument("run")
+@click.option("--reason", required=True, help="Why, for the audit log and the report.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_session
+def command(session: Session, run: str, reason: str, as_json: bool) -> None:
+    """Refuse the model of RUN (an id or its first characters): the run ends as REFUSED_BY_GATE.
+
+    \b
+    Examples:
+      tidemill reject 3f2a91c0 --reason "the holdout has no customers from the south"
+    """
+    from tidemill.aws import approvals
+    from tidemill_cli import run_records
+
+    run_id = run_records.find(session, run).run_id
+    decided = approvals.reject(session.registry, session.executions, run_id, session.actor, reason, session.now())
+    if as_json:
+        display.document(display.without(decided, "token"))
+        return
+    click.echo(f"Version {decided.version} of {decided.model} is rejected; what answered before goes on answering.")

@@ -1,0 +1,44 @@
+"""tidemill spec"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tidemill import keys
+from tidemill import spec as specs
+from tidemill.errors import NotFound
+from tidemill_cli import display
+from tidemill_cli.session import Session, pass_session
+
+
+@click.command(short_help="Check a spec file, or show a project's spec or the schema.")
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--project", metavar="NAME", help="Print what the project's spec declares.")
+@pass_session
+def command(session: Session, file: Path | None, project: str | None) -> None:
+    """Check FILE, a spec in YAML or JSON; with --project print the project's spec instead.
+
+    Without both, the JSON Schema of a spec is printed, for editors.
+
+    \b
+    Examples:
+      tidemill spec spec.yaml
+      tidemill spec --project churn
+      tidemill spec > spec.schema.json
+    """
+    from tidemill_cli import project_spec
+
+    if file is not None and project is not None:
+        raise click.UsageError("give a file or --project, not both")
+    if file is not None:
+        declared = project_spec.read_file(file)
+        click.echo(f"{file} is a valid spec; it declares {', '.join(declared) or 'nothing: all defaults'}.")
+    elif project is not None:
+        stored = project_spec.stored(session, keys.check_project(project))
+        if stored is None:
+            raise NotFound(f"project {project!r} has no spec: every field has its default")
+        display.document(stored)
+    else:
+        display.document(specs.json_schema())
