@@ -134,6 +134,8 @@ def test_the_latest_dataset_is_the_one_before_the_run_itself(registry: Registry)
     assert latest == DatasetRecord("churn", "d2", 110, 6, "run2", "2026-03-02T00:00:00Z")
     assert before == DatasetRecord("churn", "d1", 100, 5, "run1", "2026-03-01T00:00:00Z")
     assert [record.version for record in registry.datasets("churn")] == ["d2", "d1"]
+    assert registry.dataset_of_run("churn", "run1") == DatasetRef("d1", 100, 5)
+    assert registry.dataset_of_run("churn", "run3") is None
 
 
 # --- versions ----------------------------------------------------------------------------------
@@ -145,6 +147,7 @@ def test_versions_count_from_one_and_a_run_has_one_version(registry: Registry) -
     assert [record.version for record in registry.versions("churn")] == [2, 1]
     assert registry.models() == ["churn", "houses"]
     assert registry.version("churn", 2).run_id == "run2"
+    assert (registry.version_of_run("churn", "run2"), registry.version_of_run("churn", "run9")) == (2, None)
     assert [(event.action, event.version) for event in registry.audit("churn")].count(("register", 1)) == 1
 
 

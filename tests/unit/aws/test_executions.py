@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tidemill.aws.executions import arn, steps, usage
+from tidemill.aws.functions import Configuration
 
 DEFINITION = {
     "States": {
@@ -23,6 +24,10 @@ DEFINITION = {
         "Failed": {"Type": "Fail"},
     }
 }
+
+
+def configuration(function: str) -> Configuration:
+    return Configuration(3072, "x86_64") if function == "f-train" else Configuration(1024, "arm64")
 
 
 def at(second: float) -> datetime:
@@ -91,12 +96,12 @@ SHORT_MAP = [entered(2, "Map", "Train"), *SHORT_MAP, exited(9, "Map", "Train")]
 @pytest.mark.parametrize("train", [AWS_MAP, SHORT_MAP], ids=["aws", "short"])
 def test_each_stage_has_its_invocations_seconds_and_transitions(train: list[Any]) -> None:
     history = [event(0, "ExecutionStarted"), *stage("Validate", 0, 2), *train, *stage("Refit", 9, 12)]
-    used = usage(steps(history), DEFINITION, at(100))
+    used = usage(steps(history), DEFINITION, at(100), configuration)
     assert (used["validate"].invocations, used["validate"].seconds, used["validate"].transitions) == (1, 2.0, 1)
-    assert used["validate"].functions == {"f-validate"}
+    assert (used["validate"].memory_mb, used["validate"].architecture) == (1024, "arm64")
     # 3 + 7 + 1 seconds of candidates and 3 of the refit; the Map, three iterations and the refit
     assert (used["train"].invocations, used["train"].seconds, used["train"].transitions) == (4, 14.0, 5)
-    assert used["train"].functions == {"f-train"}
+    assert (used["train"].memory_mb, used["train"].architecture) == (3072, "x86_64")
 
 
 @pytest.mark.parametrize("train", [AWS_MAP, SHORT_MAP], ids=["aws", "short"])
@@ -115,13 +120,13 @@ def test_a_running_map_tells_how_many_of_how_many() -> None:
 
 def test_a_running_task_counts_until_now() -> None:
     history = [*stage("Validate", 0, 2), entered(2, "Task", "Conclude"), scheduled(2)]
-    assert usage(steps(history), DEFINITION, at(5))["conclude"].seconds == 3.0
+    assert usage(steps(history), DEFINITION, at(5), configuration)["conclude"].seconds == 3.0
 
 
 def test_a_repeated_task_counts_each_time_and_what_ends_well_is_well() -> None:
     history = [entered(0, "Task", "Validate"), *task(0, 1, "TaskFailed"), *task(3, 5), exited(5, "Task", "Validate")]
     (step,) = steps(history)
-    used = usage([step], DEFINITION, at(9))["validate"]
+    used = usage([step], DEFINITION, at(9), configuration)["validate"]
     assert step.state == "succeeded"
     assert (used.invocations, used.seconds, used.transitions) == (2, 3.0, 2)
 
@@ -162,15 +167,15 @@ def test_waiting_for_a_person_costs_no_function_time(submitted: list[Any], secon
     waiting = [entered(0, "Task", "Approve"), scheduled(0, "invoke.waitForTaskToken"), *submitted]
     (step,) = steps(waiting)
     assert step.waits
-    assert usage([step], DEFINITION, at(50))["approve"].seconds == seconds
+    assert usage([step], DEFINITION, at(50), configuration)["approve"].seconds == seconds
     (step,) = steps([*waiting, event(7200, "TaskSucceeded"), exited(7200, "Task", "Approve")])
-    assert usage([step], DEFINITION, at(9000))["approve"].seconds == seconds
+    assert usage([step], DEFINITION, at(9000), configuration)["approve"].seconds == seconds
 
 
 def test_states_without_a_function_count_as_workflow() -> None:
     history = [entered(0, "Choice", "ApprovalNeeded"), exited(0, "Choice", "ApprovalNeeded")]
-    used = usage(steps(history), DEFINITION, at(0))
-    assert (used["workflow"].transitions, used["workflow"].invocations, used["workflow"].functions) == (1, 0, set())
+    used = usage(steps(history), DEFINITION, at(0), configuration)
+    assert (used["workflow"].transitions, used["workflow"].invocations, used["workflow"].gb_seconds) == (1, 0, 0.0)
 
 
 @pytest.mark.parametrize("ending", ["ExecutionTimedOut", "ExecutionAborted"])

@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from tidemill.rules.prices import PRICES, StageUsage, cost, price
+from tidemill.contracts import StageUsage
+from tidemill.rules.prices import PRICES, cost, price
 
 ONE_GIGABYTE_SECOND = StageUsage(invocations=0, seconds=1.0, memory_mb=1024, architecture="x86_64", transitions=0)
 

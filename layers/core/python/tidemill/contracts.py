@@ -28,6 +28,7 @@ T = TypeVar("T")
 Task = Literal["binary", "multiclass", "regression"]
 Status = Literal["RUNNING", "WAITING_FOR_APPROVAL", "LIVE", "REFUSED_DATA", "REFUSED_BY_GATE", "FAILED"]
 Verdict = Literal["pass", "warn", "refuse"]
+Architecture = Literal["x86_64", "arm64"]  #: of a Lambda function
 #: What a column holds. `integer` and `number` become float32 features, `boolean` and
 #: `category` become text features, `date` is expanded to numbers, `text` is long free text.
 ColumnType = Literal["integer", "number", "boolean", "category", "text", "date", "empty"]
@@ -498,6 +499,32 @@ class Lineage:
 
 
 # --- cost --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StageUsage:
+    """What one stage of a run used. Requests are what the stage counted, 0 when it did not."""
+
+    invocations: int
+    seconds: float  #: of all invocations together
+    memory_mb: int  #: of the stage's function; 0 when the stage calls none
+    architecture: Architecture
+    transitions: int
+    s3_puts: int = 0
+    s3_gets: int = 0
+    table_writes: int = 0
+    table_reads: int = 0
+    queue_requests: int = 0
+
+    @property
+    def gb_seconds(self) -> float:
+        """Memory times time, as Lambda charges it."""
+        return self.seconds * self.memory_mb / 1024
+
+    @property
+    def requests(self) -> int:
+        """S3, DynamoDB and SQS requests together."""
+        return self.s3_puts + self.s3_gets + self.table_writes + self.table_reads + self.queue_requests
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,19 @@ start. The sum of durations needs no pairs: it is the sum of the ends minus that
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from botocore.exceptions import ClientError
 
 from tidemill.aws.faults import code, translated
-from tidemill.contracts import to_json
+from tidemill.aws.functions import Configuration
+from tidemill.contracts import StageUsage, to_json
 from tidemill.errors import NotFound
 
 if TYPE_CHECKING:
@@ -86,16 +88,6 @@ class Step:
         return self.ends + running * now.timestamp() - self.starts if not self.waits else self.ends - self.starts
 
 
-@dataclass
-class Usage:
-    """What one stage used. `functions` are the functions that its tasks called."""
-
-    invocations: int = 0
-    seconds: float = 0.0  #: of Lambda, all invocations together
-    transitions: int = 0
-    functions: set[str] = field(default_factory=set)
-
-
 class Executions:
     """The executions of Step Functions state machines."""
 
@@ -154,14 +146,13 @@ class Executions:
                 self._count_children(execution, step)
         return found
 
-    def usage(self, execution: str, until: datetime) -> dict[str, Usage]:
-        """What each stage has used, by its name; tasks that still run are counted until `until`.
-
-        Raises NotFound, StorageError.
-        """
+    def usage(
+        self, execution: str, until: datetime, configuration: Callable[[str], Configuration]
+    ) -> dict[str, StageUsage]:
+        """What each stage has used, as the function `usage` tells it. Raises NotFound, StorageError."""
         with _existing(execution):
             answer = self._stepfunctions.describe_state_machine_for_execution(executionArn=execution)
-        return usage(self.progress(execution), json.loads(answer["definition"]), until)
+        return usage(steps(self._history(execution)), json.loads(answer["definition"]), until, configuration)
 
     def succeed(self, token: str, output: Any) -> None:
         """End a task that waits for its token. Raises NotFound when it no longer waits, StorageError."""
@@ -248,7 +239,12 @@ def _task(step: Step, kind: str, event: Mapping[str, Any], at: float) -> None:
         step.state = "failed"
 
 
-def usage(found: Iterable[Step], definition: Mapping[str, Any], until: datetime) -> dict[str, Usage]:
+def usage(
+    found: Iterable[Step],
+    definition: Mapping[str, Any],
+    until: datetime,
+    configuration: Callable[[str], Configuration],
+) -> dict[str, StageUsage]:
     """What each stage has used, by its name.
 
     A transition is what Step Functions charges: every state entered, and every repetition of a task.
@@ -261,16 +257,28 @@ def usage(found: Iterable[Step], definition: Mapping[str, Any], until: datetime)
         the state machine they belong to; it names the function that each state calls.
     until
         tasks that still run are counted until then.
+    configuration
+        gives memory and architecture of a function.
     """
-    stages: dict[str, Usage] = {}
+    stages: dict[str, StageUsage] = {}
     for step in found:
-        functions = set(_function_names(definition["States"][step.name]))
-        used = stages.setdefault(step.stage if functions else FLOW, Usage())
-        used.functions |= functions
-        used.invocations += step.begun
-        used.seconds += step.task_seconds(until)
-        used.transitions += 1 + max(step.entered, step.begun) if step.is_map else max(1, step.begun)
+        function = next(_function_names(definition["States"][step.name]), None)
+        name = step.stage if function else FLOW
+        if name not in stages:
+            configured = configuration(function) if function else Configuration(0, "arm64")
+            stages[name] = StageUsage(0, 0.0, configured.memory_mb, configured.architecture, 0)
+        used = stages[name]
+        stages[name] = dataclasses.replace(
+            used,
+            invocations=used.invocations + step.begun,
+            seconds=used.seconds + step.task_seconds(until),
+            transitions=used.transitions + _transitions(step),
+        )
     return stages
+
+
+def _transitions(step: Step) -> int:
+    return 1 + max(step.entered, step.begun) if step.is_map else max(1, step.begun)
 
 
 def _function_names(state: Any) -> Iterator[str]:

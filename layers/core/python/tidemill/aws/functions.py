@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tidemill.aws.faults import translated
+from tidemill.contracts import Architecture
 from tidemill.errors import FunctionFailed
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class Configuration:
     """What a function's time is priced by."""
 
     memory_mb: int
-    architecture: Literal["x86_64", "arm64"]
+    architecture: Architecture
 
 
 class Functions:

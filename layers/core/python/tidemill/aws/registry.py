@@ -196,6 +196,11 @@ class Registry:
         """
         return next((record for record in self.datasets(project) if record.run_id != except_run), None)
 
+    def dataset_of_run(self, project: str, run_id: str) -> DatasetRef | None:
+        """The table that a run accepted, or None when it accepted none. Raises StorageError."""
+        accepted = (record for record in self.datasets(project) if record.run_id == run_id)
+        return next((DatasetRef(record.version, record.rows, record.columns) for record in accepted), None)
+
     # --- runs ----------------------------------------------------------------------------------
 
     def start_run(self, run: Run) -> bool:
@@ -231,8 +236,8 @@ class Registry:
                     raise NotFound(f"there is no run {run_id!r}") from error
                 raise
 
-    def finish_run(self, document: RunDocument, key: str) -> None:
-        """Record how a run ended; `key` is where its document lies. Raises StorageError."""
+    def finish_run(self, document: RunDocument, key: str) -> RunRecord:
+        """Record how a run ended, and return that; `key` is where its document lies. Raises StorageError."""
         record = RunRecord(
             run_id=document.run_id,
             project=document.project,
@@ -254,6 +259,7 @@ class Registry:
             seconds=document.seconds,
         )
         self._put(_run_item(record), record)
+        return record
 
     def run(self, run_id: str) -> RunRecord:
         """One run. Raises NotFound, StorageError."""
@@ -337,6 +343,11 @@ class Registry:
             f"could not register run {run_id} as a version of model {model}: other runs register versions of it "
             "all the time; run the step again"
         )
+
+    def version_of_run(self, model: str, run_id: str) -> int | None:
+        """The version that a run has registered, or None. Raises StorageError."""
+        registered = self._item(_version_of_run_key(model, run_id))
+        return int(registered["version"]) if registered else None
 
     def version(self, model: str, number: int) -> VersionRecord:
         """One version of a model. Raises NotFound, StorageError."""

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from tidemill.contracts import Cost, StageCost
-
-Architecture = Literal["x86_64", "arm64"]
+from tidemill.contracts import Architecture, Cost, StageCost, StageUsage
 
 
 @dataclass(frozen=True)
@@ -50,36 +47,6 @@ PRICES = Prices(
     api_request=3.50e-6,
     queue_request=0.40e-6,
 )
-
-
-@dataclass(frozen=True)
-class StageUsage:
-    """What one stage of a run used.
-
-    `invocations` and `seconds` are those of a function with `memory_mb` of the given
-    architecture; requests are what the stage counted, 0 when it did not.
-    """
-
-    invocations: int
-    seconds: float
-    memory_mb: int
-    architecture: Architecture
-    transitions: int
-    s3_puts: int = 0
-    s3_gets: int = 0
-    table_writes: int = 0
-    table_reads: int = 0
-    queue_requests: int = 0
-
-    @property
-    def gb_seconds(self) -> float:
-        """Memory times time, as Lambda charges it."""
-        return self.seconds * self.memory_mb / 1024
-
-    @property
-    def requests(self) -> int:
-        """S3, DynamoDB and SQS requests together."""
-        return self.s3_puts + self.s3_gets + self.table_writes + self.table_reads + self.queue_requests
 
 
 def price(usage: StageUsage, prices: Prices = PRICES) -> StageCost:
