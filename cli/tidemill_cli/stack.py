@@ -144,6 +144,17 @@ class Stack:
         session = boto3.session.Session(profile_name=self.profile, region_name=self.region)
         return session.client(service, config=config)
 
+    def status(self) -> str | None:
+        """The CloudFormation stack's status, None when there is no such stack.
+
+        Raises
+        ------
+        StackError
+            nothing answers, or the credentials are refused.
+        """
+        described = self._describe()
+        return None if described is None else str(described["StackStatus"])
+
     @functools.cached_property
     def outputs(self) -> Mapping[str, str]:
         """The stack's outputs: DataBucket, ArtifactBucket, Table, ApiUrl, ApiKeyId, TrainingStateMachine, ...
@@ -153,23 +164,35 @@ class Stack:
         StackError
             nothing answers, the credentials are refused, or the stack is not deployed there.
         """
-        where = self.endpoint or f"AWS in {self.region}"
+        described = self._describe()
+        if described is None:
+            raise StackError(f"the stack {self.name} is not deployed at {self._where}: {self._deploy_hint}")
+        outputs = {item["OutputKey"]: item["OutputValue"] for item in described.get("Outputs", ())}
+        if not outputs:
+            raise StackError(
+                f"the stack {self.name} at {self._where} is {described['StackStatus']}: {self._deploy_hint}"
+            )
+        return outputs
+
+    def _describe(self) -> dict[str, Any] | None:
         try:
             answer = self.client("cloudformation").describe_stacks(StackName=self.name)
         except (ConnectionError, HTTPClientError) as error:
             way_out = "start it with `tidemill up`" if self.is_local else "check the address and the network"
-            raise StackError(f"nothing answers at {where}: {way_out}") from error
+            raise StackError(f"nothing answers at {self._where}: {way_out}") from error
         except ClientError as error:
             if error.response["Error"].get("Code") == "ValidationError":
-                raise StackError(f"the stack {self.name} is not deployed at {where}: {self._deploy_hint()}") from error
-            raise StackError(f"{where} refused the request: {error}") from error
+                return None
+            raise StackError(f"{self._where} refused the request: {error}") from error
         except BotoCoreError as error:
-            raise StackError(f"{where} cannot be asked: {error}") from error
-        stack = answer["Stacks"][0]
-        outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", ())}
-        if not outputs:
-            raise StackError(f"the stack {self.name} at {where} is {stack['StackStatus']}: {self._deploy_hint()}")
-        return outputs
+            raise StackError(f"{self._where} cannot be asked: {error}") from error
+        described: dict[str, Any] = answer["Stacks"][0]
+        return described
 
+    @property
+    def _where(self) -> str:
+        return self.endpoint or f"AWS in {self.region}"
+
+    @property
     def _deploy_hint(self) -> str:
         return "deploy it with `tidemill up`" if self.endpoint else "deploy it with `sam build && sam deploy`"

@@ -142,10 +142,10 @@ class Functions:
             if process is not None:
                 process.kill()
 
-    def _worker_class(functions) -> type:  # type: ignore[no-untyped-def]  # noqa: N805
+    def _worker_class(functions) -> type:  # noqa: N805
         from ministack.core import lambda_runtime
 
-        class Worker(lambda_runtime.Worker):
+        class Worker(lambda_runtime.Worker):  # type: ignore[misc]
             """A member of MiniStack's pool. Its `_proc` stays None: MiniStack never signals the process itself."""
 
             environment: ExecutionEnvironment | None = None

@@ -61,13 +61,13 @@ class Emulator:
                 return int(text) if text else None
             return None
 
-    def start(self, port: int | None = None, enforce_iam: bool = True) -> str:
+    def start(self, port: int, enforce_iam: bool = True) -> str:
         """Start it and wait until it answers.
 
         Parameters
         ----------
         port
-            None takes 4566, or any free one when that is taken
+            on the loopback interface
         enforce_iam
             whether a missing permission fails, as on AWS
 
@@ -83,9 +83,7 @@ class Emulator:
         interpreter = project_root() / ".venvs" / "ministack" / "bin" / "python"
         if not interpreter.exists():
             raise StackError(f"the emulator is not installed ({interpreter} is missing): run `make setup`")
-        if port is None:
-            port = PORT if _is_free(PORT) else _free_port()
-        elif not _is_free(port):
+        if not is_free(port):
             raise StackError(f"port {port} is taken: give another by --port, or none to take a free one")
         temporary = self.state / "tmp"
         shutil.rmtree(temporary, ignore_errors=True)
@@ -102,7 +100,7 @@ class Emulator:
             )
         endpoint = f"http://{HOST}:{port}"
         deadline = time.monotonic() + START_SECONDS
-        while not _answers(f"{endpoint}/_ministack/health"):
+        while not answers(endpoint):
             if process.poll() is not None:
                 raise StackError(f"the emulator ended while starting; its log {self.log} ends with:\n{self._tail()}")
             if time.monotonic() > deadline:
@@ -175,20 +173,23 @@ class Emulator:
         return "\n".join(f"  {line}" for line in lines[-LOG_TAIL:]) or "  (nothing)"
 
 
-def _answers(url: str) -> bool:
+def answers(endpoint: str) -> bool:
+    """Whether the emulator at this endpoint is well."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  # loopback
+        with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=2) as answer:  # noqa: S310  # loopback
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nothing listens at a port of the loopback interface."""
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) != 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback interface where nothing listens."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

@@ -1,0 +1,180 @@
+"""The local stack's life: up, down, and what is remembered of it in `stack.json` of the state folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tidemill_cli.local.deployment import Deployment
+from tidemill_cli.local.process import PORT, Emulator, answers, free_port, is_free
+from tidemill_cli.stack import STACK_NAME, Stack, StackError, project_root
+
+
+@dataclass(frozen=True)
+class Record:
+    """What stack.json holds.
+
+    Attributes
+    ----------
+    endpoint
+        where the stack is, whether or not it runs now
+    own
+        whether the endpoint is an emulator that we start and stop
+    enforce_iam
+        whether that emulator denies what a role does not allow
+    stack_name
+        name of the CloudFormation stack
+    fingerprint
+        what was deployed last, None before the first deployment
+    deployed_at
+        when that was, UTC
+    """
+
+    endpoint: str
+    own: bool
+    enforce_iam: bool
+    stack_name: str
+    fingerprint: str | None = None
+    deployed_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Up:
+    """The outcome of `up`: the stack, and what had to be done for it."""
+
+    stack: Stack
+    started: bool
+    deployed: bool
+
+
+class LocalStack:
+    """The stack of one state folder.
+
+    Parameters
+    ----------
+    state
+        the folder: TIDEMILL_STATE, or .tidemill in the checkout
+    root
+        folder of the template to deploy
+    stack_name
+        name of the CloudFormation stack
+    """
+
+    def __init__(self, state: Path, root: Path | None = None, stack_name: str = STACK_NAME) -> None:
+        self.state = state
+        self.root = root or project_root()
+        self.stack_name = stack_name
+        self.emulator = Emulator(state)
+
+    def record(self) -> Record | None:
+        """What stack.json holds, None when there is none or an older version wrote it."""
+        try:
+            return Record(**json.loads((self.state / "stack.json").read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def up(
+        self,
+        say: Callable[[str], None],
+        endpoint: str | None = None,
+        port: int | None = None,
+        enforce_iam: bool = True,
+        parameters: Mapping[str, str] | None = None,
+    ) -> Up:
+        """Make the stack be there: start what does not run, deploy what has changed, leave the rest alone.
+
+        Parameters
+        ----------
+        say
+            takes one line of progress
+        endpoint
+            an AWS-compatible endpoint that runs already; None starts the emulator
+        port
+            of the emulator; None takes the one it had before, 4566, or any free one
+        parameters
+            template parameters beyond `LocalEndpoint`
+
+        Raises
+        ------
+        StackError
+            the emulator or the deployment failed; the message says why and the way out.
+        """
+        self.state.mkdir(parents=True, exist_ok=True)
+        before = self.record()
+        if endpoint is None:
+            own, (endpoint, started) = True, self._start(before, port, enforce_iam, say)
+        else:
+            own, started = False, False
+        stack = Stack.connect(endpoint, self.stack_name)
+        deployment = Deployment(self.root, stack, self.state, {"LocalEndpoint": endpoint, **(parameters or {})})
+        fingerprint = deployment.fingerprint()
+        record = Record(endpoint, own, enforce_iam, self.stack_name)
+        if before is not None and replace(before, fingerprint=None, deployed_at=None) == record:
+            record = before
+        self._write(record)
+        status = stack.status()
+        if record.fingerprint == fingerprint and status is not None and status.endswith("_COMPLETE"):
+            return Up(stack, started, deployed=False)
+        deployment.run(say)
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._write(replace(record, fingerprint=fingerprint, deployed_at=now))
+        return Up(stack, started, deployed=True)
+
+    def down(self, wipe: bool = False) -> bool:
+        """Stop the emulator and every function's process; with `wipe` forget all data too.
+
+        Returns
+        -------
+        whether the emulator ran
+        """
+        ran = self.emulator.stop()
+        if wipe:
+            self.emulator.wipe()
+            shutil.rmtree(self.state / "build", ignore_errors=True)
+            (self.state / "stack.json").unlink(missing_ok=True)
+        return ran
+
+    def is_current(self) -> bool:
+        """Whether what is deployed is what the checkout holds."""
+        record = self.record()
+        if record is None:
+            return False
+        stack = Stack.connect(record.endpoint, record.stack_name)
+        deployment = Deployment(self.root, stack, self.state, {"LocalEndpoint": record.endpoint})
+        return deployment.fingerprint() == record.fingerprint
+
+    def _start(
+        self, before: Record | None, port: int | None, enforce_iam: bool, say: Callable[[str], None]
+    ) -> tuple[str, bool]:
+        """The emulator's endpoint, and whether it had to be started."""
+        pid = self.emulator.pid()
+        earlier = before.endpoint if before is not None and before.own else None
+        if pid is not None:
+            if before is None or earlier is None:
+                raise StackError(
+                    f"an emulator runs (process {pid}) that nothing is known about: `tidemill down` ends it"
+                )
+            if port not in (None, _port(before.endpoint)) or enforce_iam != before.enforce_iam:
+                raise StackError(f"the emulator runs already at {earlier}, with other options: `tidemill down` first")
+            if not answers(earlier):
+                raise StackError(f"the emulator (process {pid}) does not answer at {earlier}: `tidemill down` ends it")
+            return earlier, False
+        if port is None:
+            wanted = _port(earlier) if earlier else PORT
+            port = wanted if is_free(wanted) else free_port()
+        say("starting the emulator")
+        return self.emulator.start(port, enforce_iam), True
+
+    def _write(self, record: Record) -> None:
+        partial = self.state / "stack.json.partial"
+        partial.write_text(json.dumps(asdict(record), indent=2), encoding="utf-8")
+        os.replace(partial, self.state / "stack.json")
+
+
+def _port(endpoint: str) -> int:
+    return int(endpoint.rsplit(":", 1)[1])
