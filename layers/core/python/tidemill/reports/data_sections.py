@@ -168,7 +168,7 @@ def _column_figures(column: ColumnProfile) -> Html:
             (term("standard_deviation", "Std"), formats.number(column.std, 4)),
         ]
     for share, value in sorted(column.quantiles.items(), key=lambda item: float(item[0])):
-        name = "Median" if float(share) == 0.5 else f"{float(share) * 100:g}% below"
+        name = "Median" if float(share) == 0.5 else f"{float(share) * 100:g}% lie below"
         pairs.append((term("quantile", name) if name == "Median" else name, shown(value)))
     largest = max((value.count for value in column.top), default=1)
     top = [

@@ -41,7 +41,7 @@ def bars(counts: Sequence[int], label: str) -> Html:
         for i, count in enumerate(counts)
         if count
     )
-    return _svg(tag("path", d=path), label)
+    return _svg(tag("path", d=path), label, "spark histogram")
 
 
 def shares(counts: Sequence[int], filled: int, rows: int, label: str) -> Html:
@@ -50,7 +50,7 @@ def shares(counts: Sequence[int], filled: int, rows: int, label: str) -> Html:
     for place, count in enumerate(counts[:SHARES]):
         pieces.append(_piece(start, count / rows, 0.9 * 0.65**place))
         start += count / rows
-    return _svg(join(*pieces), label)
+    return _svg(join(*pieces), label, "spark")
 
 
 def _piece(start: float, width: float, opacity: float) -> Html:
@@ -58,11 +58,11 @@ def _piece(start: float, width: float, opacity: float) -> Html:
     return tag("path", d=path, opacity=f"{opacity:.2g}")
 
 
-def _svg(content: Html, label: str) -> Html:
+def _svg(content: Html, label: str, kind: str) -> Html:
     return tag(
         "svg",
         content,
-        class_="spark",
+        class_=kind,
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         preserveAspectRatio="none",
         role="img",
