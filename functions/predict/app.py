@@ -2,7 +2,6 @@
 
 import functools
 import time
-from datetime import UTC, datetime
 
 from aws_lambda_powertools import Logger
 from chalice.app import Chalice, Response
@@ -18,6 +17,7 @@ from tidemill.serving.endpoint import Endpoint
 
 logger = Logger(service="predict")
 app = handler = Chalice(app_name="predict", configure_logs=False)
+app.api.binary_types = []  # every answer is text; without the list Chalice compares no content types with it
 
 
 @functools.cache
@@ -39,7 +39,7 @@ def serve(path: str, method: str, view: View) -> None:
     """Let Chalice route a method of a path to a view."""
 
     def respond(**parameters: str) -> Response:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         call = Call(parameters, app.current_request.raw_body, app.lambda_context.aws_request_id, now)
         status, body = answer(view, endpoint, call, logger.exception)
         return Response(body, call.headers, status)
