@@ -91,3 +91,19 @@ def test_the_text_of_a_notification_has_verdict_reason_and_links(refused_by_gate
     assert f"Run: {refused_by_gate.document.run_id}" in text
     assert "Cost: $0.0021" in text
     assert "Endpoint" not in text
+
+
+def test_a_subject_is_short_and_plain(told):
+    subject = summary.subject(told.document)
+    assert subject.isascii()
+    assert len(subject) <= 100
+    assert "give or take" not in subject
+
+
+def test_a_reason_becomes_a_sentence(failed):
+    def told_as(reason):
+        return summary.reason(failed.told(reason=reason).document)
+
+    assert told_as("the train stage failed: KeyError") == "The train stage failed: KeyError."
+    assert told_as("tenure must be a number.") == "tenure must be a number."
+    assert told_as("") == ""

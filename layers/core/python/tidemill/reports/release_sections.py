@@ -136,7 +136,14 @@ def usage(records: Records) -> Section | None:
                 ". The call speaks TensorFlow Serving’s protocol, so any client for it works.",
             ),
             tag("pre", tag("code", call), tabindex="0", role="region", aria_label="Example call"),
-            tag("p", answer),
+            tag(
+                "p",
+                tag("code", "YOUR_KEY"),
+                " is the API key, which ",
+                tag("code", "tidemill status"),
+                " prints. ",
+                answer,
+            ),
             tag(
                 "p",
                 "The same without a key, from the command line: ",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 from tidemill.contracts import Check, Evaluation, RunDocument
 from tidemill.reports import formats, metric_words
@@ -19,6 +20,9 @@ STAGES = {
     "deploy": "putting the model into service",
     "conclude": "concluding the run",
 }
+
+#: First words of a reason that may get a capital letter; any other may be a column's name.
+COMMON_WORDS = frozenset(("a", "all", "an", "at", "every", "no", "nobody", "none", "only", "the", "there", "this"))
 
 
 def file_name(document: RunDocument) -> str:
@@ -61,6 +65,19 @@ def headline(document: RunDocument, evaluation: Evaluation | None = None) -> str
             return f"{model_name(document)} waits for approval{ending}"
         case _:
             return f"The run for {document.project} has not ended yet."
+
+
+def subject(document: RunDocument) -> str:
+    """The verdict as a mail's subject: the headline without its number, so that it is short and plain ASCII."""
+    return headline(replace(document, metric=None)).rstrip(".")
+
+
+def reason(document: RunDocument) -> str:
+    """The reason as a sentence of its own: with a capital where it begins with a common word, and a full stop."""
+    text = document.reason.strip()
+    if text.partition(" ")[0] in COMMON_WORDS:
+        text = text[0].upper() + text[1:]
+    return text if not text or text[-1] in ".!?" else f"{text}."
 
 
 def quality(document: RunDocument, evaluation: Evaluation | None = None) -> str | None:
@@ -144,7 +161,7 @@ def text(document: RunDocument, evaluation: Evaluation | None = None) -> str:
     """The run as plain text: verdict, reason or quality, what to do next, where to look."""
     lines = [headline(document, evaluation), ""]
     if document.status in ("REFUSED_DATA", "REFUSED_BY_GATE", "FAILED") and document.reason:
-        lines += [document.reason, ""]
+        lines += [reason(document), ""]
     measured = quality(document, evaluation)
     if measured:
         lines += [measured, ""]

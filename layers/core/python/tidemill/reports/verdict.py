@@ -26,7 +26,7 @@ def verdict(records: Records) -> Html:
     measured = summary.quality(document, evaluation)
     warnings = sum(check.verdict == "warn" for check in document.checks)
     lede = [
-        tag("p", sentence(document.reason), class_="reason") if stopped and document.reason else None,
+        tag("p", sentence(summary.reason(document)), class_="reason") if stopped and document.reason else None,
         tag("p", measured) if measured else None,
         tag(
             "p",
@@ -66,7 +66,8 @@ def _key_facts(records: Records) -> Iterable[tuple[Content, Content]]:
         yield (
             "Model",
             value(
-                f"{document.model.name} {document.model.version}", term("champion") if alias == "champion" else alias
+                f"{document.model.name} {document.model.version}",
+                term("champion") if alias == "champion" else alias or "not in service",
             ),
         )
     rows = document.dataset.rows if document.dataset else profile.rows if profile else None
