@@ -599,6 +599,20 @@ class RunDocument:
     source: str = ""  #: s3://bucket/key
 
 
+@dataclass(frozen=True)
+class RunArtifacts:
+    """What the stages of a run have left behind by the time it ends; any of it may be missing."""
+
+    dataset: DatasetRef | None = None  #: when the table was accepted
+    profile: Profile | None = None  #: also of a refused table
+    checks: tuple[Check, ...] = ()  #: also of a refused table
+    candidates: tuple[CandidateResult, ...] = ()
+    evaluation: Evaluation | None = None  #: also of a model that a gate refused
+    signature: Signature | None = None
+    version: int | None = None  #: of the project's model, once it was registered
+    lineage: Lineage | None = None  #: of that version
+
+
 # --- batch scoring -----------------------------------------------------------------------------
 
 

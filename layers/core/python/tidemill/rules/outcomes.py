@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 
 from tidemill import errors
-from tidemill.contracts import CandidateResult, Failure, Status
+from tidemill.contracts import CandidateResult, Cost, Failure, ModelRef, Run, RunArtifacts, RunDocument, Status
 from tidemill.spec import LOWER_IS_BETTER
 
 #: Errors that are an answer to what was uploaded; any other one is a failure.
@@ -69,6 +70,45 @@ def _message(cause: str) -> str:
     if isinstance(document, dict) and "errorMessage" in document:
         return str(document["errorMessage"]).strip()
     return cause.strip()
+
+
+def document(
+    run: Run, ended: Outcome, artifacts: RunArtifacts, now: datetime, *, endpoint: str, report: str, cost: Cost | None
+) -> RunDocument:
+    """The run's document from whatever its stages have left; what is missing stays empty.
+
+    Parameters
+    ----------
+    endpoint
+        where the project's champion is asked for predictions.
+    report
+        where the report lies.
+    """
+    evaluation, live = artifacts.evaluation, ended.status == "LIVE"
+    described = evaluation or artifacts.profile
+    version = artifacts.version
+    return RunDocument(
+        run_id=run.run_id,
+        status=ended.status,
+        reason=ended.reason,
+        project=run.project,
+        task=described.task if described else None,
+        target=described.target if described else None,
+        dataset=artifacts.dataset,
+        checks=artifacts.checks,
+        candidates=leaderboard(artifacts.candidates, evaluation.metric if evaluation else None),
+        metric=evaluation.metric if evaluation else None,
+        holdout=evaluation.holdout if evaluation else {},
+        model=ModelRef(run.project, version, "champion" if live else None) if version is not None else None,
+        endpoint=endpoint if live else None,
+        report=report,
+        cost=cost,
+        seconds=(now - datetime.fromisoformat(run.started_at)).total_seconds(),
+        stage=ended.stage,
+        started_at=run.started_at,
+        started_by=run.started_by,
+        source=f"s3://{run.source.bucket}/{run.source.key}",
+    )
 
 
 def leaderboard(candidates: tuple[CandidateResult, ...], metric: str | None) -> tuple[CandidateResult, ...]:

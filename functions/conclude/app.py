@@ -1,0 +1,57 @@
+"""Say how a run ended, whatever has happened in it: document, cost, report, quarantine, event, notification."""
+
+import functools
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from tidemill import keys, settings
+from tidemill.aws.conclusion import Conclusion
+from tidemill.contracts import Concluded, Failure, Run, ScoringRun, from_json, instant, to_json
+from tidemill.reports import run_report, summary
+from tidemill.rules import outcomes, prices
+from tidemill.rules.outcomes import Outcome
+from tidemill.settings import ConcludeSettings
+
+logger = Logger(service="conclude")
+
+
+def conclude(run: Run, ended: Outcome, execution: str, api_url: str, conclusion: Conclusion, now: datetime) -> None:
+    """End a training run. It is recorded before anything is told, so that it is never lost."""
+    found, at = conclusion.collect(run), instant(now)
+    endpoint = f"{api_url}/v1/models/{run.project}:predict"
+    report = f"s3://{conclusion.bucket}/{keys.run_report(run.run_id)}"
+    usage = conclusion.usage(execution, now)
+    cost = prices.cost(usage) if usage else None
+    document = outcomes.document(run, ended, found, now, endpoint=endpoint, report=report, cost=cost)
+    conclusion.record(document)
+    if ended.status == "REFUSED_DATA":
+        conclusion.quarantine(run, ended.reason, at)
+    if ended.expired:
+        conclusion.expire(run, at)
+    html = run_report.render(document, found.profile, found.evaluation, found.lineage, found.signature)
+    subject, message = summary.headline(document, found.evaluation), summary.text(document, found.evaluation)
+    conclusion.publish(document, html, subject, message)
+
+
+@functools.cache
+def connection(config: ConcludeSettings) -> Conclusion:
+    """Everything that a conclusion needs, connected once in a process."""
+    return Conclusion.connect(config.artifact_bucket, config.table, config.event_bus, config.topic, logger.warning)
+
+
+def handler(event: dict[str, Any], _context: object) -> Any:
+    """{"run": Run, "failure": Failure or null, "execution": ARN} or {"scoring": ScoringRun, "failure": Failure}
+    -> Concluded. Raises StorageError."""
+    config, now = settings.load(ConcludeSettings), datetime.now(UTC)
+    failure = from_json(Failure, event["failure"]) if event.get("failure") else None
+    ended = outcomes.outcome(failure)
+    run = from_json(ScoringRun, event["scoring"]) if "scoring" in event else from_json(Run, event["run"])
+    logger.append_keys(run_id=run.run_id)
+    if isinstance(run, ScoringRun):
+        connection(config).refuse_scoring(run, ended.reason, ended.status == "REFUSED_DATA", instant(now))
+    else:
+        conclude(run, ended, event["execution"], config.api_url, connection(config), now)
+    logger.info("concluded", status=ended.status, reason=ended.reason, stage=ended.stage)
+    return to_json(Concluded(run.run_id, ended.status, ended.reason))

@@ -1,0 +1,141 @@
+"""What ends a run: collect what its stages have left, record it, keep its papers, tell the world."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from tidemill import keys
+from tidemill.aws import clients
+from tidemill.aws.events import RUN_CONCLUDED, EventBus, Topic
+from tidemill.aws.executions import Executions
+from tidemill.aws.functions import Functions
+from tidemill.aws.objects import Objects
+from tidemill.aws.quarantine import quarantine
+from tidemill.aws.registry import Registry
+from tidemill.contracts import (
+    CandidateResult,
+    Check,
+    Evaluation,
+    Lineage,
+    Profile,
+    Run,
+    RunArtifacts,
+    RunDocument,
+    ScoringRun,
+    Signature,
+    StageUsage,
+)
+from tidemill.errors import ApprovalConflict, ContractError, NotFound, StorageError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """The end of runs.
+
+    Nothing that a run has left is needed: what is missing or cannot be read counts as
+    missing, so that every run can be concluded.
+
+    Parameters
+    ----------
+    bucket
+        the artifact bucket.
+    warn
+        takes a sentence about what is there but cannot be read.
+    """
+
+    bucket: str
+    objects: Objects
+    registry: Registry
+    executions: Executions
+    functions: Functions
+    bus: EventBus
+    topic: Topic
+    warn: Callable[[str], object]
+
+    @classmethod
+    def connect(cls, bucket: str, table: str, bus: str, topic: str, warn: Callable[[str], object]) -> Conclusion:
+        """With the process's own clients; `bus` is a name or ARN, `topic` an ARN."""
+        return cls(
+            bucket,
+            Objects(clients.s3()),
+            Registry(clients.dynamodb(), table),
+            Executions(clients.stepfunctions()),
+            Functions(clients.lambda_()),
+            EventBus(clients.eventbridge(), bus),
+            Topic(clients.sns(), topic),
+            warn,
+        )
+
+    def collect(self, run: Run) -> RunArtifacts:
+        """Everything that the run's stages have left. Raises StorageError."""
+        version = self.registry.version_of_run(run.project, run.run_id)
+        folder = posixpath.dirname(keys.run_candidate(run.run_id, "any")) + "/"
+        candidates = [self._read(CandidateResult, head.key) for head in self.objects.list(self.bucket, folder)]
+        return RunArtifacts(
+            dataset=self.registry.dataset_of_run(run.project, run.run_id),
+            profile=self._read(Profile, keys.run_profile(run.run_id)),
+            checks=self._read(tuple[Check, ...], keys.run_checks(run.run_id)) or (),
+            candidates=tuple(candidate for candidate in candidates if candidate),
+            evaluation=self._read(Evaluation, keys.run_evaluation(run.run_id)),
+            signature=self._read(Signature, keys.run_signature(run.run_id)),
+            version=version,
+            lineage=self._read(Lineage, keys.model(run.project, version, "lineage.json")) if version else None,
+        )
+
+    def usage(self, execution: str, until: datetime) -> dict[str, StageUsage]:
+        """What each stage of an execution has used until now, by its name; empty when that cannot be read."""
+        try:
+            return self.executions.usage(execution, until, self.functions.configuration)
+        except (NotFound, StorageError) as error:
+            self.warn(f"the cost of the run is not known: {error}")
+            return {}
+
+    def record(self, document: RunDocument) -> None:
+        """Keep the run's document, in the bucket and in the registry. Raises StorageError."""
+        key = keys.run_document(document.run_id)
+        self.objects.put_contract(self.bucket, key, document)
+        self.registry.finish_run(document, key)
+
+    def quarantine(self, run: Run | ScoringRun, reason: str, at: str) -> None:
+        """Move the run's upload out of the way. Raises StorageError."""
+        quarantine(self.objects, run.source, keys.parse_upload(run.source.key), reason, at, run.run_id)
+
+    def refuse_scoring(self, run: ScoringRun, reason: str, quarantined: bool, at: str) -> None:
+        """Say why a table was not scored, and move it out of the way when it was refused. Raises StorageError."""
+        if quarantined:
+            self.quarantine(run, reason, at)
+        self.topic.notify(f"{run.source.key} was not scored", f"{reason}\n\nRun: {run.run_id}\n")
+
+    def expire(self, run: Run, at: str) -> None:
+        """Close a request for approval that nobody answered in time. Raises StorageError."""
+        try:
+            self.registry.decide_approval(run.run_id, "EXPIRED", "tidemill", "nobody decided in time", at)
+        except (NotFound, ApprovalConflict) as error:
+            self.warn(f"no approval is left open: {error}")
+
+    def publish(self, document: RunDocument, report: str, subject: str, message: str) -> None:
+        """Keep the report, also with the model version that the run made; then tell bus and topic.
+
+        Raises StorageError.
+        """
+        self.objects.put(self.bucket, keys.run_report(document.run_id), report.encode())
+        if document.model:
+            key = keys.model(document.model.name, document.model.version, "report.html")
+            self.objects.put(self.bucket, key, report.encode())
+        self.bus.publish(RUN_CONCLUDED, self.registry.run(document.run_id))
+        self.topic.notify(subject, message)
+
+    def _read(self, cls: type[T], key: str) -> T | None:
+        try:
+            return self.objects.get_contract(cls, self.bucket, key)
+        except NotFound:
+            return None
+        except ContractError as error:
+            self.warn(f"{key} cannot be read: {error}")
+            return None
