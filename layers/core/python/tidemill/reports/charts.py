@@ -214,7 +214,7 @@ def _curve(x: Numbers, y: Numbers, x_title: str, y_title: str, reference: Spec, 
         "layer": [
             reference,
             {
-                "data": {"values": [{"x": x[i], "y": y[i], "order": i} for i in kept]},
+                "data": {"values": [{"x": _five_digits(x[i]), "y": _five_digits(y[i]), "order": i} for i in kept]},
                 "mark": {"type": "line", "color": ACCENT, "strokeWidth": 2.5, "strokeJoin": "round"} | mark,
                 "encoding": {
                     "x": _unit_axis("x", x_title),
@@ -365,6 +365,11 @@ def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> Spec:
     }
 
 
+def _five_digits(value: float) -> float:
+    """A coordinate as exact as a screen can show, which halves the size of a cloud of points."""
+    return float(f"{value:.5g}")
+
+
 def _scatter(values: list[Spec], x: Spec, y: Spec, reference: Spec, description: str) -> Spec:
     return {
         "description": description,
@@ -386,7 +391,7 @@ def predicted_against_actual(actual: Numbers, predicted: Numbers, target: str) -
     low, high = min(*actual, *predicted), max(*actual, *predicted)
     scale = {"domain": [low, high], "zero": False, "nice": True}
     return _scatter(
-        [{"x": p, "y": a} for a, p in zip(actual, predicted, strict=True)],
+        [{"x": _five_digits(p), "y": _five_digits(a)} for a, p in zip(actual, predicted, strict=True)],
         {"field": "x", "title": f"predicted {target}", "scale": scale, "axis": {"format": "~s"}},
         {"field": "y", "title": f"actual {target}", "scale": scale, "axis": {"format": "~s"}},
         _reference((low, low), (high, high)),
@@ -397,7 +402,7 @@ def predicted_against_actual(actual: Numbers, predicted: Numbers, target: str) -
 def errors_by_prediction(actual: Numbers, predicted: Numbers, target: str) -> Spec:
     """One point per holdout row: how far the prediction was off, against the prediction."""
     return _scatter(
-        [{"x": p, "y": p - a} for a, p in zip(actual, predicted, strict=True)],
+        [{"x": _five_digits(p), "y": _five_digits(p - a)} for a, p in zip(actual, predicted, strict=True)],
         {"field": "x", "title": f"predicted {target}", "scale": {"zero": False}, "axis": {"format": "~s"}},
         {"field": "y", "title": "error (predicted − actual)", "axis": {"format": "~s"}},
         _reference((min(predicted), 0), (max(predicted), 0)),

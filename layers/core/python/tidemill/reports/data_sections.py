@@ -115,9 +115,17 @@ def data(records: Records) -> Section | None:
         tag("h3", "Column by column"),
         tag(
             "p",
-            "Open a column for its figures. The small bars are its ",
+            "The bars are a column’s ",
             term("histogram"),
-            ", or its most frequent values.",
+            ", or the shares of its values. Open a column for its figures: ",
+            term("distinct"),
+            " and ",
+            term("missing"),
+            " values, ",
+            term("quantile", "quantiles"),
+            ", ",
+            term("standard_deviation"),
+            ".",
             class_="hint",
         ),
         head,
@@ -157,19 +165,19 @@ def _column_figures(column: ColumnProfile) -> Html:
     shown = formats.date if column.type == "date" else formats.exact
     pairs: list[tuple[Content, Content]] = [
         ("Role", ROLE_WORDS[column.role]),
-        (term("distinct", "Distinct"), f"{column.distinct:,}"),
-        (term("missing", "Missing"), f"{column.missing:,} of {column.rows:,}"),
+        ("Distinct", f"{column.distinct:,}"),
+        ("Missing", f"{column.missing:,} of {column.rows:,}"),
     ]
     if column.minimum is not None:
         pairs += [("Smallest", shown(column.minimum)), ("Largest", shown(column.maximum))]
     if column.mean is not None and column.type != "date":
         pairs += [
             ("Mean", formats.number(column.mean, 4)),
-            (term("standard_deviation", "Std"), formats.number(column.std, 4)),
+            ("Standard deviation", formats.number(column.std, 4)),
         ]
     for share, value in sorted(column.quantiles.items(), key=lambda item: float(item[0])):
         name = "Median" if float(share) == 0.5 else f"{float(share) * 100:g}% lie below"
-        pairs.append((term("quantile", name) if name == "Median" else name, shown(value)))
+        pairs.append((name, shown(value)))
     largest = max((value.count for value in column.top), default=1)
     top = [
         [
