@@ -1,0 +1,82 @@
+# Everything begins here: `make demo` or `make test` on a machine with Python 3.11 or newer, git and make.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The first of these that is one of the versions the locks are tried with, then any newer one.
+PYTHONS := python3 python3.13 python3.12 python3.11 python
+FIND_PYTHON = for newest in 13 99; do for python in $(or $(PYTHON),$(PYTHONS)); do \
+	if $$python -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, $$newest))" 2>/dev/null; \
+	then command -v $$python; exit 0; fi; done; done; \
+	echo "Tidemill needs Python 3.11 or newer, and $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1 || true)." >&2; \
+	echo "Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1
+UV := .venvs/uv/bin/uv
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+ENVIRONMENTS := .venv/.ready .venvs/ministack/.ready .venvs/sam/.ready
+CODE := layers/core/python cli functions
+
+# uv takes the interpreter from here and downloads none.
+export UV_PYTHON_DOWNLOADS := never
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+.PHONY: help setup demo test check bench lock layers clean
+
+help: ## Show this.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: .venvs/uv/.ready ## Make the virtual environments: the project's, the emulator's and SAM CLI's.
+	@$(MAKE) -s -j3 $(ENVIRONMENTS)
+
+demo: setup ## Start the local stack, train on an example table, and show a prediction.
+	@.venv/bin/tidemill demo
+
+test: setup ## Run every test.
+	@.venv/bin/pytest $(PYTEST_ARGS)
+
+check: setup ## Run the linters and the type checker.
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy $(CODE)
+	.venv/bin/lint-imports
+	.venv/bin/cfn-lint template.yaml
+
+bench: setup ## Run the benchmarks; they print ratios.
+	@for script in tests/bench/*.py; do echo "== $$script"; .venv/bin/python $$script; done
+
+lock: .venvs/uv/.ready ## Write the lock files again from requirements/*.in; UPGRADE=1 takes newer versions.
+	@for name in uv ministack sam project; do \
+		$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/$$name.txt requirements/$$name.in; done
+
+layers: setup ## Build the functions and the real layers for AWS, and check their sizes.
+	TIDEMILL_LAYERS=real .venvs/sam/bin/sam build
+
+clean: ## Stop the local stack and remove environments and caches; its data stays in .tidemill/.
+	@if [ -x .venv/bin/tidemill ]; then .venv/bin/tidemill down; fi
+	rm -rf .venv .venvs .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venvs/uv/.ready: requirements/uv.txt
+	@python="$$($(FIND_PYTHON))"; \
+	if ! "$$python" -c "import ensurepip, venv" 2>/dev/null; then \
+		echo "$$python cannot make virtual environments: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; fi; \
+	echo "setting up with $$("$$python" --version), $$python"; \
+	rm -rf .venvs/uv; "$$python" -m venv .venvs/uv
+	@.venvs/uv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all: -r requirements/uv.txt
+	@touch $@
+
+.venv/.ready: requirements/project.txt pyproject.toml .venvs/uv/.ready
+	@$(call environment,.venv,project)
+	@$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venvs/%/.ready: requirements/%.txt .venvs/uv/.ready
+	@$(call environment,.venvs/$*,$*)
+	@touch $@
+
+# $(call environment,FOLDER,LOCK): the environment in the folder, with exactly what the lock says.
+define environment
+	echo "installing requirements/$(2).txt into $(1)"; \
+	[ -x $(1)/bin/python ] && $(1)/bin/python -c "" 2>/dev/null || $(UV) venv --quiet --clear --python .venvs/uv/bin/python $(1); \
+	$(UV) pip sync --quiet --python $(1)/bin/python --require-hashes requirements/$(2).txt
+endef
