@@ -9,7 +9,7 @@ from tidemill.contracts import Interval
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A number with about that many significant digits: 46,300, 0.8471, 1.2e-07; a dash for none."""
+    """A number with about that many significant digits, whole ones in full: 46,312, 0.8471; a dash for none."""
     if value is None or not math.isfinite(value):
         return "-"
     if value == 0:
@@ -17,7 +17,7 @@ def number(value: float | None, digits: int = 4) -> str:
     exponent = math.floor(math.log10(abs(value)))
     if exponent >= 12 or exponent < -4:
         return f"{value:.{digits - 1}g}"
-    return f"{round(value, digits - 1 - exponent):,.{max(digits - 1 - exponent, 0)}f}"
+    return f"{value:,.{max(digits - 1 - exponent, 0)}f}"
 
 
 def interval(of: Interval) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from tidemill.aws.run_files import RunFiles
-from tidemill.contracts import Evaluation, ModelRef, RunDocument, Status
+from tidemill import keys
+from tidemill.contracts import CandidateResult, Check, Evaluation, ModelRef, RunDocument, Status
 from tidemill.errors import NotFound
 from tidemill_cli.session import Session
 
 if TYPE_CHECKING:
     from tidemill.aws.registry import RunRecord
+
+T = TypeVar("T")
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 #: How many of the newest runs an abbreviated id is looked for in.
@@ -55,17 +58,18 @@ def find(session: Session, text: str | None) -> RunRecord:
 
 def read(session: Session, record: RunRecord) -> RunView:
     """The run's document and evaluation, or what there is of them."""
-    files = RunFiles(session.objects, session.artifact_bucket, record.run_id, warn=lambda _: None)
-    evaluation = files.evaluation()
+    objects, bucket, run_id = session.objects, session.artifact_bucket, record.run_id
+    evaluation = _made(session, Evaluation, keys.run_evaluation(run_id))
     if record.document is not None:
-        document = session.objects.get_contract(RunDocument, session.artifact_bucket, record.document)
-        return RunView(document, evaluation)
+        return RunView(objects.get_contract(RunDocument, bucket, record.document), evaluation)
+    folder = posixpath.dirname(keys.run_candidate(run_id, "any")) + "/"
+    candidates = [objects.get_contract(CandidateResult, bucket, head.key) for head in objects.list(bucket, folder)]
     waiting = record.status == "WAITING_FOR_APPROVAL"
     document = dataclasses.replace(
-        bare(record.run_id, record.status, record.reason, record.project, record.source),
-        reason=f"a person has to decide: tidemill approve {record.run_id[:8]}" if waiting else record.reason,
-        checks=files.checks(),
-        candidates=files.candidates(),
+        bare(run_id, record.status, record.reason, record.project, record.source),
+        reason=f"a person has to decide: tidemill approve {run_id[:8]}" if waiting else record.reason,
+        checks=_made(session, tuple[Check, ...], keys.run_checks(run_id)) or (),
+        candidates=tuple(candidates),
         started_at=record.started_at,
         started_by=record.started_by,
     )
@@ -78,9 +82,17 @@ def read(session: Session, record: RunRecord) -> RunView:
             holdout=evaluation.holdout,
         )
     if waiting:
-        approval = session.registry.approval(record.run_id)
+        approval = session.registry.approval(run_id)
         document = dataclasses.replace(document, model=ModelRef(approval.model, approval.version, None))
     return RunView(document, evaluation)
+
+
+def _made(session: Session, cls: type[T], key: str) -> T | None:
+    """What a stage has written, or None when it has not."""
+    try:
+        return session.objects.get_contract(cls, session.artifact_bucket, key)
+    except NotFound:
+        return None
 
 
 def bare(run_id: str, status: Status, reason: str, project: str, source: str) -> RunDocument:

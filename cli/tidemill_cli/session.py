@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tidemill.contracts import instant
+
 if TYPE_CHECKING:
     from tidemill.aws.executions import Executions
     from tidemill.aws.objects import Objects
@@ -95,14 +97,9 @@ class Session:
                 "deploy it again"
             ) from error
 
-    def forget(self) -> None:
-        """Drop what was made from the stack, because another one has been deployed since."""
-        for name in ("stack", "objects", "registry", "executions", "api", "api_key", "actor"):
-            self.__dict__.pop(name, None)
-
     def now(self) -> str:
         """The time for the audit log: UTC, ISO 8601, with Z."""
-        return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return instant(datetime.now(UTC))
 
 
 pass_session = click.make_pass_decorator(Session)

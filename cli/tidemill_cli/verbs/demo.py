@@ -40,9 +40,8 @@ BOUND = CUSTOMER | {"contract": "two years", "support_calls": 1}
 
 
 @click.command(short_help="From nothing to a prediction over HTTP, on this machine.")
-@click.pass_context
 @pass_session
-def command(session: Session, context: click.Context) -> None:
+def command(session: Session) -> None:
     """Start the local stack when it does not run, train on example customers, and ask the model.
 
     What is there already is used again: a stack that runs is left as it is, and a model that
@@ -55,7 +54,7 @@ def command(session: Session, context: click.Context) -> None:
     """
     from tidemill_cli import run_summary
 
-    _stack(session, context)
+    _stack(session)
     table = _table()
     view = _live(session, table)
     if view is None:
@@ -75,7 +74,7 @@ def command(session: Session, context: click.Context) -> None:
     _next(table)
 
 
-def _stack(session: Session, context: click.Context) -> None:
+def _stack(session: Session) -> None:
     from tidemill_cli.stack import StackError
     from tidemill_cli.verbs import up
 
@@ -83,8 +82,7 @@ def _stack(session: Session, context: click.Context) -> None:
         click.echo(f"The stack {session.stack_name} runs: {session.output('ApiUrl')}", err=True)
     except StackError:
         _say("Start the local stack", f"{_command()} up")
-        context.invoke(up.command)
-        session.forget()
+        up.start(session)
 
 
 def _table() -> Path:

@@ -1,0 +1,36 @@
+"""`tidemill spec`: the schema, checking a file, a project's spec."""
+
+import json
+
+from tidemill import keys, spec
+
+
+def test_schema_is_the_specs(world):
+    code, out, _ = world.tidemill("spec")
+    assert code == 0
+    assert json.loads(out) == spec.json_schema()
+
+
+def test_good_file_says_what_it_declares(world, tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text("target: Churn\nfolds: 3\n")
+    assert world.tidemill("spec", path)[:2] == (0, f"{path} is a valid spec; it declares target, folds.\n")
+    path.write_text("")
+    assert "all defaults" in world.tidemill("spec", path)[1]
+
+
+def test_bad_file_names_the_field(world, tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text("gates:\n  minimum: {roc_auk: 0.8}\n")
+    code, out, err = world.tidemill("spec", path)
+    assert (code, out) == (1, "")
+    assert "roc_auk" in err
+
+
+def test_projects_spec_is_what_it_declares(world):
+    world.objects.put("tidemill-artifacts", keys.project_spec("churn"), b'{"target": "Churn"}')
+    code, out, _ = world.tidemill("spec", "--project", "churn")
+    assert (code, json.loads(out)) == (0, {"target": "Churn"})
+    code, _, err = world.tidemill("spec", "--project", "other")
+    assert code == 1
+    assert "has no spec" in err
