@@ -78,8 +78,8 @@ PROFILE = Profile(
     task="binary",
 )
 CHECKS = (
-    Check("rows", None, "pass", "1,000 rows are enough to learn from."),
-    Check("id_like", "customer", "warn", "customer has a different value in every row; it is not used."),
+    Check("enough_rows", None, "pass", "1,000 rows are enough to learn from."),
+    Check("id_column", "customer", "warn", "customer has a different value in every row; it is not used."),
 )
 CANDIDATES = (
     CandidateResult("baseline", {}, {"roc_auc": Spread(0.5, 0.0), "accuracy": Spread(0.73, 0.0)}, 0.1),
@@ -245,7 +245,7 @@ def _stopped(told: Told, status: str, stage: str, reason: str, **changes: Any) -
 
 
 def _refused_data() -> Told:
-    refusing = Check("min_rows", None, "refuse", "34 rows have a target; at least 50 are needed.")
+    refusing = Check("enough_rows", None, "refuse", "34 rows have a target; at least 50 are needed.")
     told = _stopped(
         _binary(),
         "REFUSED_DATA",

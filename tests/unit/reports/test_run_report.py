@@ -156,6 +156,7 @@ def test_no_text_of_the_data_becomes_markup(binary):
     assert len(page.scripts) == len(honest.scripts)
     assert _policy(page) == _policy(honest)
     assert "<script>alert(1)</script>" in page.text
+    assert "Nothing to do if it only names rows" in honest.text
     for status in ("REFUSED_DATA", "REFUSED_BY_GATE", "FAILED"):
         stopped = Page(evil.told(status=status, reason=EVIL, stage=EVIL).page())
         assert [kind for kind, _ in stopped.elements if kind == "img"] == []
@@ -269,7 +270,7 @@ def test_columns_are_told_in_words(binary):
         "3 values",
         "2011-01-01 to 2012-12-31",
         "identifies rows",
-        "every row has a value of its own",
+        "Every row has a value of its own.",
     ):
         assert words in text
 

@@ -98,12 +98,3 @@ def test_a_subject_is_short_and_plain(told):
     assert subject.isascii()
     assert len(subject) <= 100
     assert "give or take" not in subject
-
-
-def test_a_reason_becomes_a_sentence(failed):
-    def told_as(reason):
-        return summary.reason(failed.told(reason=reason).document)
-
-    assert told_as("the train stage failed: KeyError") == "The train stage failed: KeyError."
-    assert told_as("tenure must be a number.") == "tenure must be a number."
-    assert told_as("") == ""

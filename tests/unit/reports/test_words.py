@@ -6,7 +6,9 @@ import pytest
 
 from tidemill import spec
 from tidemill.contracts import Interval
+from tidemill.data import checks
 from tidemill.reports import formats, metric_words
+from tidemill.reports.advice import ADVICE
 from tidemill.reports.glossary import TERMS
 
 
@@ -105,3 +107,20 @@ def test_formats(text, expected):
 
 def test_a_date_beyond_the_calendar_is_a_number():
     assert formats.date(1e18) == "1.0\u00a0×\u00a010¹⁸"
+
+
+def test_every_check_has_advice():
+    assert set(ADVICE) == set(checks.PASSED)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("the train stage failed: KeyError", "The train stage failed: KeyError."),
+        ("tenure must be a number.", "tenure must be a number."),
+        ("no column is infinite", "No column is infinite."),
+        ("", ""),
+    ],
+)
+def test_a_message_becomes_a_sentence(text, expected):
+    assert formats.sentence(text) == expected

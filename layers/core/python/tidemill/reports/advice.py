@@ -1,3 +1,31 @@
-"""What to do about a finding, by the check's name."""
+"""What to do about a finding, by the check's name; each complements the check's own sentence."""
 
-ADVICE: dict[str, str] = {}
+ADVICE: dict[str, str] = {
+    "readable": "Save the table as CSV in UTF-8, with one header row, and upload that.",
+    "reading_assumption": "If that is wrong, save the table as CSV in UTF-8, with commas and one header row.",
+    "duplicate_headers": "Give every column a name of its own, so that the right one is used in predictions, too.",
+    "enough_rows": "Collect more rows: with so few, neither a model nor its measured quality can be trusted.",
+    "spec_names": "Correct the name in the spec, or the header of the column.",
+    "declared_type": "Correct the cells, or declare another type under `columns` in the spec.",
+    "target_found": "Name the column to predict with `--target`, or as `target` in the spec.",
+    "target_assumed": "If it is another column, name it with `--target`, or as `target` in the spec.",
+    "target_missing_values": "A row without an outcome teaches nothing: fill it in where it is known.",
+    "target_varies": "Check that the table holds all outcomes: from one alone nothing can be learned.",
+    "task": "If the target is meant otherwise, say so with `task` in the spec.",
+    "class_count": "Merge rare classes; if the target is a quantity, set `task: regression` in the spec.",
+    "class_size": "Collect more rows of the small classes, or merge them.",
+    "class_imbalance": "Accuracy flatters here: judge by ROC AUC, average precision or balanced accuracy.",
+    "positive_class": "If the scores should be about the other class, name it as `positive_class` in the spec.",
+    "features_left": "Add columns that are known before the outcome; the roles below say why each was left out.",
+    "duplicate_rows": "Remove them if they are mistakes: a row that is in training and in the holdout flatters.",
+    "empty_column": "Nothing to do if it is meant to be empty; the model does not use it.",
+    "constant_column": "Nothing to do if it never varies; the model does not use it.",
+    "id_column": "Nothing to do if it only names rows; the model does not use it.",
+    "mixed_values": "Words among numbers often stand for missing; `missing_values` in the spec names them.",
+    "ambiguous_dates": "Write dates as year, month, day: 2026-11-23 has one meaning.",
+    "infinite_values": "Check where they come from; mostly it is a division by zero.",
+    "leak": "If the column is only known after the outcome, leave it out. If not, `leaks: warn` in the spec keeps it.",
+    "schema_missing_column": "If this is not on purpose, correct the export; the new model does without the column.",
+    "schema_new_column": "Whoever calls the endpoint sends this column, too, once the new model is live.",
+    "schema_type_changed": "If this is not on purpose, look for stray texts in the column or a changed unit.",
+}

@@ -38,8 +38,8 @@ class Section:
 
 
 def sentence(text: str) -> Html:
-    """A sentence in which `backticks` mark code."""
-    pieces = re.split(r"`([^`]+)`", text)
+    """A message as a sentence, in which `backticks` mark code."""
+    pieces = re.split(r"`([^`]+)`", formats.sentence(text))
     return join(*(tag("code", piece) if i % 2 else piece for i, piece in enumerate(pieces)))
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MINUS = "\N{MINUS SIGN}"
+#: First words of a message that may get a capital letter; any other may be a column's name.
+COMMON_WORD = re.compile(
+    r"(?:an?|all|at|both|each|every|if|in|its?|no|nobody|none|nothing|of|on|only|some|the|there|this)\b"
+)
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -120,3 +125,11 @@ def listed(items: list[str], most: int = 4) -> str:
     rest = len(items) - len(shown)
     parts = [*shown, f"{rest} more"] if rest else shown
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def sentence(text: str) -> str:
+    """A message as a sentence: a capital where it begins with a common word, since others may be names; a full stop."""
+    text = text.strip()
+    if COMMON_WORD.match(text):
+        text = text[0].upper() + text[1:]
+    return text if not text or text[-1] in ".!?" else f"{text}."

@@ -21,9 +21,6 @@ STAGES = {
     "conclude": "concluding the run",
 }
 
-#: First words of a reason that may get a capital letter; any other may be a column's name.
-COMMON_WORDS = frozenset(("a", "all", "an", "at", "every", "no", "nobody", "none", "only", "the", "there", "this"))
-
 
 def file_name(document: RunDocument) -> str:
     """The name of the uploaded file, without bucket and folders."""
@@ -73,11 +70,8 @@ def subject(document: RunDocument) -> str:
 
 
 def reason(document: RunDocument) -> str:
-    """The reason as a sentence of its own: with a capital where it begins with a common word, and a full stop."""
-    text = document.reason.strip()
-    if text.partition(" ")[0] in COMMON_WORDS:
-        text = text[0].upper() + text[1:]
-    return text if not text or text[-1] in ".!?" else f"{text}."
+    """Why the run ended as it did, as a sentence."""
+    return formats.sentence(document.reason)
 
 
 def quality(document: RunDocument, evaluation: Evaluation | None = None) -> str | None:

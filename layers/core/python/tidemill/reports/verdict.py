@@ -26,7 +26,7 @@ def verdict(records: Records) -> Html:
     measured = summary.quality(document, evaluation)
     warnings = sum(check.verdict == "warn" for check in document.checks)
     lede = [
-        tag("p", sentence(summary.reason(document)), class_="reason") if stopped and document.reason else None,
+        tag("p", sentence(document.reason), class_="reason") if stopped and document.reason else None,
         tag("p", measured) if measured else None,
         tag(
             "p",
