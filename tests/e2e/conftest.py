@@ -1,0 +1,96 @@
+"""The command as a user runs it: a process of its own, against the session's stack."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tidemill_cli import churn_generator, example_tables
+
+COMMAND = Path(sys.executable).with_name("tidemill")
+#: No command of these tests may take longer; a run that hangs fails its test.
+SECONDS = 180
+#: Few candidates and folds: what is tested is the way from end to end.
+QUICK = {"candidates": ["baseline", "linear"], "folds": 2}
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self):
+        """The JSON document on stdout."""
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def tidemill(stack, stack_state):
+    """Runs the command in a process of its own; returns exit code, stdout and stderr."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TIDEMILL_"))}
+    environment = ours | {"TIDEMILL_STATE": str(stack_state)}
+
+    def run(*arguments, cwd=None):
+        done = subprocess.run(
+            [COMMAND, *map(str, arguments)],
+            env=environment,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory):
+    """A folder with the example tables, churn.csv cut to 800 customers."""
+    folder = tmp_path_factory.mktemp("tables")
+    example_tables.write(folder)
+    (folder / "churn.csv").write_bytes(churn_generator.customers(rows=800))
+    (folder / "churn_drifted_month.csv").write_bytes(churn_generator.drifted_month(rows=300))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def spec_file(tmp_path_factory):
+    """Writes a quick spec with what a test wants besides; returns its path."""
+    folder = tmp_path_factory.mktemp("specs")
+
+    def write(**declared):
+        path = folder / f"spec-{len(list(folder.iterdir()))}.json"
+        path.write_text(json.dumps(QUICK | declared))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def churn(tidemill, tables, spec_file):
+    """The document of a run that went live; its project is `churn`, and no test moves its alias."""
+    done = tidemill("train", tables / "churn.csv", "--project", "churn", "--spec", spec_file(target="Churn"), "--json")
+    assert done.code == 0, done.err
+    return done.document
+
+
+@pytest.fixture
+def rows_of():
+    """Reads a CSV file into dicts of text."""
+
+    def read(path):
+        with open(path, newline="") as file:
+            return list(csv.DictReader(file))
+
+    return read
