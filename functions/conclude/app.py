@@ -28,8 +28,8 @@ def conclude(run: Run, ended: Outcome, execution: str, api_url: str, conclusion:
     conclusion.record(document)
     if ended.status == "REFUSED_DATA":
         conclusion.quarantine(run, ended.reason, at)
-    if ended.expired:
-        conclusion.expire(run, at)
+    if ended.stage == outcomes.APPROVAL:
+        conclusion.close_approval(run, at)
     html = run_report.render(document, found.profile, found.evaluation, found.lineage, found.signature)
     subject, message = summary.headline(document, found.evaluation), summary.text(document, found.evaluation)
     conclusion.publish(document, html, subject, message)

@@ -21,7 +21,9 @@ def register(run: Run, bucket: str, objects: Objects, registry: Registry, at: st
     """Register the run's model; doing it again leaves the same version."""
     declared = spec.parse(json.loads(objects.get(bucket, keys.run_spec(run.run_id))))
     lineage = registration.lineage(run, bucket, objects, registry, declared.sha256, code_version())
-    return registration.register(run, bucket, objects, registry, lineage, at)
+    version = registration.register(run, bucket, objects, registry, lineage, at)
+    hours = declared.approval.timeout_hours if declared.approval.mode == "manual" else None
+    return Registered(run.project, version, hours)
 
 
 @functools.cache

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.util
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from tidemill import keys
 from tidemill.aws import clients
 from tidemill.aws.objects import Objects
 from tidemill.aws.registry import Registry
+from tidemill.contracts import (
+    CandidateResult,
+    Check,
+    ColumnProfile,
+    DatasetRef,
+    Evaluation,
+    Fit,
+    Gate,
+    Importance,
+    InputField,
+    Interval,
+    Parity,
+    Profile,
+    Reading,
+    Run,
+    Signature,
+    Source,
+    Spread,
+)
 
+ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"
 DATA = "tidemill-data"
 ARTIFACTS = "tidemill-artifacts"
@@ -47,15 +73,15 @@ def table(aws: None) -> str:
         TableName=TABLE,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=text,
-        KeySchema=keys("pk", "sk"),
+        KeySchema=schema("pk", "sk"),
         GlobalSecondaryIndexes=[
-            {"IndexName": "gsi1", "KeySchema": keys("gsi1pk", "gsi1sk"), "Projection": {"ProjectionType": "ALL"}}
+            {"IndexName": "gsi1", "KeySchema": schema("gsi1pk", "gsi1sk"), "Projection": {"ProjectionType": "ALL"}}
         ],
     )
     return TABLE
 
 
-def keys(hash_key: str, range_key: str) -> list[Any]:
+def schema(hash_key: str, range_key: str) -> list[Any]:
     return [{"AttributeName": hash_key, "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
 
 
@@ -86,3 +112,143 @@ class OneAtATime:
                 return getattr(self._client, name)(*arguments, **named)
 
         return request
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, aws: None) -> Callable[..., ModuleType]:
+    """Loads `functions/<name>/app.py` with an environment of its own, as Lambda does."""
+
+    def load(name: str, **environment: str) -> ModuleType:
+        for variable, value in environment.items():
+            monkeypatch.setenv(variable.upper(), value)
+        path = ROOT / "functions" / name / "app.py"
+        spec = importlib.util.spec_from_file_location(f"functional_{name}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def event() -> Callable[[str], Any]:
+    """Reads a real event from `tests/events`."""
+    return lambda name: json.loads((ROOT / "tests" / "events" / f"{name}.json").read_text())
+
+
+class Inbox:
+    """Everything that is sent to an SQS queue."""
+
+    def __init__(self) -> None:
+        self._sqs = boto3.client("sqs")
+        self.url = self._sqs.create_queue(QueueName="inbox")["QueueUrl"]
+        self.arn = f"arn:aws:sqs:{REGION}:123456789012:inbox"
+
+    def read(self) -> list[Any]:
+        """The messages that have come since the last call."""
+        found: list[Any] = []
+        while messages := self._sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                found.append(json.loads(message["Body"]))
+                self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+
+@pytest.fixture
+def inbox(aws: None) -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+def topic(inbox: Inbox) -> str:
+    """A topic whose notifications go to the inbox."""
+    sns = boto3.client("sns")
+    arn: str = sns.create_topic(Name="tidemill")["TopicArn"]
+    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=inbox.arn)
+    return arn
+
+
+@pytest.fixture
+def bus(inbox: Inbox) -> str:
+    """An event bus whose events go to the inbox."""
+    events = boto3.client("events")
+    events.create_event_bus(Name="tidemill")
+    events.put_rule(Name="all", EventBusName="tidemill", EventPattern='{"source": ["tidemill"]}')
+    events.put_targets(Rule="all", EventBusName="tidemill", Targets=[{"Id": "inbox", "Arn": inbox.arn}])
+    return "tidemill"
+
+
+@pytest.fixture
+def machines(aws: None) -> dict[str, str]:
+    """State machines that start and then do nothing; by name."""
+    client = boto3.client("stepfunctions")
+    definition = {"StartAt": "Conclude", "States": {"Conclude": {"Type": "Pass", "End": True}}}
+    role = "arn:aws:iam::123456789012:role/states"
+    return {
+        name: client.create_state_machine(name=name, definition=json.dumps(definition), roleArn=role)["stateMachineArn"]
+        for name in ("training", "scoring")
+    }
+
+
+RUN = Run(
+    run_id="0123456789abcdef0123456789abcdef",
+    project="churn",
+    source=Source(DATA, "incoming/churn/telco.csv", "v1", "e1", 1234),
+    started_at="2026-03-04T05:06:07Z",
+    started_by="AWS:AIDAEXAMPLE",
+)
+
+
+@pytest.fixture
+def uploaded(objects: Objects, registry: Registry) -> Run:
+    """A training run whose table is in the data bucket."""
+    objects.put(DATA, RUN.source.key, b"tenure,Churn\n3,Yes\n")
+    head = objects.head(DATA, RUN.source.key)
+    run = dataclasses.replace(
+        RUN, source=dataclasses.replace(RUN.source, version_id=head.version_id, etag=head.etag, size=head.size)
+    )
+    registry.start_run(run)
+    return run
+
+
+@pytest.fixture
+def trained(uploaded: Run, objects: Objects, registry: Registry) -> Run:
+    """A run whose stages up to `evaluate` have written what they write."""
+    run_id = uploaded.run_id
+
+    def put(key: str, value: Any) -> None:
+        objects.put_contract(ARTIFACTS, key, value)
+
+    reading = Reading("csv", None, "utf-8", ",", '"', True, 1234)
+    tenure = ColumnProfile("tenure", "integer", "feature", 100, 0, 40, 0.0, 72.0, 32.0, 24.0)
+    target = ColumnProfile("Churn", "category", "target", 100, 0, 2)
+    fields = (InputField("tenure", "integer", example=3), InputField("contract", "category", categories=("Monthly",)))
+    put(keys.run_spec(run_id), {"target": "Churn"})
+    put(keys.run_profile(run_id), Profile(100, 0, (tenure, target), reading, "Churn", "binary"))
+    put(keys.run_checks(run_id), (Check("rows", None, "pass", "100 rows"),))
+    for name, mean in (("baseline", 0.5), ("boosting", 0.845), ("linear", 0.84)):
+        put(keys.run_candidate(run_id, name), CandidateResult(name, {}, {"roc_auc": Spread(mean, 0.01)}, 2.0))
+    put(keys.run_fit(run_id), Fit("boosting", {"max_iter": 100}, 0, {"scikit-learn": "1.9.1"}, "3.13.1"))
+    put(keys.run_signature(run_id), Signature("churn", "binary", "Churn", fields, ("No", "Yes"), "Yes"))
+    objects.put(ARTIFACTS, keys.run_model(run_id), b"onnx graph")
+    put(
+        keys.run_evaluation(run_id),
+        Evaluation(
+            task="binary",
+            target="Churn",
+            metric="roc_auc",
+            candidate="boosting",
+            rows=20,
+            holdout={"roc_auc": Interval(0.845, 0.82, 0.87)},
+            baseline={"roc_auc": 0.5},
+            gates=(Gate("must_beat_baseline", "pass", "0.845 is better than 0.5"),),
+            importance=(Importance("tenure", 0.2, 0.01),),
+            parity=Parity(20, True, 1e-7, 1e-5),
+            classes=("No", "Yes"),
+            positive_class="Yes",
+        ),
+    )
+    registry.put_dataset("churn", DatasetRef("d1", 100, 2), run_id, uploaded.started_at)
+    return uploaded

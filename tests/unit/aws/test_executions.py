@@ -118,6 +118,21 @@ def test_a_running_map_tells_how_many_of_how_many() -> None:
     assert (step.state, step.done, step.total) == ("running", 1, 3)
 
 
+@pytest.mark.parametrize(
+    ("text", "total"),
+    [
+        ('{"metric": "roc_auc", "candidates": [{}, {}, {}, {}]}', 4),
+        ("[1, 2]", 2),
+        ('{"a": [1], "b": [2]}', None),
+        ('{"candidates": [{}, {"na', None),
+    ],
+)
+def test_a_map_without_a_length_is_counted_by_its_input(text: str, total: int | None) -> None:
+    details = {"name": "Train", "input": text}
+    (step,) = steps([event(0, "MapStateEntered", stateEnteredEventDetails=details), scheduled(0)])
+    assert step.total == total
+
+
 def test_a_running_task_counts_until_now() -> None:
     history = [*stage("Validate", 0, 2), entered(2, "Task", "Conclude"), scheduled(2)]
     assert usage(steps(history), DEFINITION, at(5), configuration)["conclude"].seconds == 3.0

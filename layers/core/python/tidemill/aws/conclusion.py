@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -112,12 +113,10 @@ class Conclusion:
             self.quarantine(run, reason, at)
         self.topic.notify(f"{run.source.key} was not scored", f"{reason}\n\nRun: {run.run_id}\n")
 
-    def expire(self, run: Run, at: str) -> None:
-        """Close a request for approval that nobody answered in time. Raises StorageError."""
-        try:
-            self.registry.decide_approval(run.run_id, "EXPIRED", "tidemill", "nobody decided in time", at)
-        except (NotFound, ApprovalConflict) as error:
-            self.warn(f"no approval is left open: {error}")
+    def close_approval(self, run: Run, at: str) -> None:
+        """Close a request for approval that nobody answered; a person's decision stays. Raises StorageError."""
+        with suppress(NotFound, ApprovalConflict):  # no request was recorded, or a person decided: nothing is open
+            self.registry.decide_approval(run.run_id, "EXPIRED", "tidemill", "the run ended before anybody decided", at)
 
     def publish(self, document: RunDocument, report: str, subject: str, message: str) -> None:
         """Keep the report, also with the model version that the run made; then tell bus and topic.

@@ -198,7 +198,7 @@ def steps(history: Iterable[Mapping[str, Any]]) -> list[Step]:
         kind, at = event["type"], event["timestamp"]
         if kind in _OPENED:
             depth += 1
-            found[-1].total = event.get("mapStateStartedEventDetails", {}).get("length")
+            found[-1].total = event.get("mapStateStartedEventDetails", {}).get("length", found[-1].total)
         elif kind in _CLOSED:
             depth -= 1
             found[-1].state = "succeeded" if kind.endswith("Succeeded") else "failed"
@@ -206,7 +206,9 @@ def steps(history: Iterable[Mapping[str, Any]]) -> list[Step]:
             if depth:
                 found[-1].entered += 1
             else:
-                found.append(Step(event["stateEnteredEventDetails"]["name"], at, is_map=kind == "MapStateEntered"))
+                details = event["stateEnteredEventDetails"]
+                is_map = kind == "MapStateEntered"
+                found.append(Step(details["name"], at, is_map, total=_items(details) if is_map else None))
         elif kind.endswith("StateExited") and not depth:
             step = found[-1]
             step.ended_at = at
@@ -217,6 +219,16 @@ def steps(history: Iterable[Mapping[str, Any]]) -> list[Step]:
         elif kind.startswith("Task"):
             _task(found[-1], kind, event, at.timestamp())
     return found
+
+
+def _items(details: Mapping[str, Any]) -> int | None:
+    """How many items a Map has, where the history does not say it: its input has one list, or is one."""
+    try:
+        value = json.loads(details.get("input", "null"))
+    except ValueError:  # a long input is cut off
+        return None
+    lists = [item for item in (value.values() if isinstance(value, dict) else [value]) if isinstance(item, list)]
+    return len(lists[0]) if len(lists) == 1 else None
 
 
 def _task(step: Step, kind: str, event: Mapping[str, Any], at: float) -> None:

@@ -7,7 +7,7 @@ import hashlib
 from tidemill import keys
 from tidemill.aws.objects import Objects
 from tidemill.aws.registry import Registry
-from tidemill.contracts import Evaluation, Fit, Lineage, Registered, Run
+from tidemill.contracts import Evaluation, Fit, Lineage, Run
 from tidemill.errors import NotFound
 
 
@@ -41,8 +41,8 @@ def lineage(
     )
 
 
-def register(run: Run, bucket: str, objects: Objects, registry: Registry, made_from: Lineage, at: str) -> Registered:
-    """Number the version, then copy its files under the number. Doing it again leaves the same.
+def register(run: Run, bucket: str, objects: Objects, registry: Registry, made_from: Lineage, at: str) -> int:
+    """Number the version, then copy its files under the number. Returns the number; doing it again leaves the same.
 
     Raises
     ------
@@ -73,4 +73,4 @@ def register(run: Run, bucket: str, objects: Objects, registry: Registry, made_f
     for file, source in files.items():
         objects.copy(bucket, source, bucket, keys.model(run.project, version, file))
     objects.put_contract(bucket, keys.model(run.project, version, "lineage.json"), made_from)
-    return Registered(run.project, version)
+    return version

@@ -30,7 +30,6 @@ class Outcome:
     status: Status
     reason: str  #: one sentence
     stage: str | None = None  #: the stage that ended it, when it did not go live
-    expired: bool = False  #: a person was waited for in vain
 
 
 def outcome(failure: Failure | None) -> Outcome:
@@ -43,8 +42,7 @@ def outcome(failure: Failure | None) -> Outcome:
     if failure is None:
         return Outcome("LIVE", "every gate passed and the model is in service")
     if failure.error in TIMEOUTS and failure.stage == APPROVAL:
-        reason = "nobody approved the release within its time limit"
-        return Outcome("REFUSED_BY_GATE", reason, failure.stage, expired=True)
+        return Outcome("REFUSED_BY_GATE", "nobody approved the release within its time limit", failure.stage)
     return Outcome(REFUSALS.get(failure.error, "FAILED"), _sentence(failure), failure.stage)
 
 

@@ -1,0 +1,149 @@
+"""A new version is tried, then it becomes the champion; or nothing changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tidemill import keys
+from tidemill.aws.objects import Objects
+from tidemill.aws.registry import Registry
+from tidemill.contracts import ChampionComparison, Evaluation, Interval, Registered, Run, to_json
+from tidemill.errors import AliasConflict, FunctionFailed, SmokePredictionFailed
+
+ARTIFACTS = "tidemill-artifacts"
+AT = "2026-03-04T06:00:00Z"
+GOOD = {"predictions": [{"label": "Yes", "probabilities": [0.3, 0.7]}]}
+
+
+class Predict:
+    """The deployed predict function, as far as its answers go."""
+
+    def __init__(self, status: int = 200, body: Any = GOOD, version: int = 1) -> None:
+        self.answer: Any = {
+            "statusCode": status,
+            "headers": {"content-type": "application/json", "x-tidemill-version": str(version)},
+            "body": json.dumps(body),
+        }
+        self.asked: list[Any] = []
+        self.fails = False
+
+    def invoke(self, function: str, payload: Any) -> Any:
+        self.asked.append((function, payload))
+        if self.fails:
+            raise FunctionFailed("predict failed: Runtime.ImportModuleError: No module named 'numpy'")
+        return self.answer
+
+
+@pytest.fixture
+def deploy(
+    stage: Callable[..., ModuleType], trained: Run, objects: Objects, registry: Registry
+) -> Callable[[Predict], Any]:
+    """Deploys version 1 of the trained run."""
+    stage("register", artifact_bucket=ARTIFACTS, table="tidemill").handler({"run": to_json(trained)}, None)
+    module = stage("deploy", artifact_bucket=ARTIFACTS, table="tidemill", predict_function="predict")
+    config = module.settings.load(module.DeploySettings)
+    new = Registered("churn", 1)
+    return lambda predict: module.deploy(trained, new, config, objects, registry, predict, AT)
+
+
+def other_version(registry: Registry, run_id: str) -> int:
+    facts: Any = {"onnx_sha256": "cd", "dataset_version": "d0", "task": "binary", "metric": "roc_auc", "value": 0.8}
+    return registry.create_version("churn", run_id, **facts, at=AT, actor="ada")
+
+
+def compared_with(objects: Objects, run: Run, version: int) -> None:
+    key = keys.run_evaluation(run.run_id)
+    evaluation = objects.get_contract(Evaluation, ARTIFACTS, key)
+    champion = ChampionComparison(version, {"roc_auc": Interval(0.8, 0.7, 0.9)}, Interval(0.045, 0.0, 0.1))
+    objects.put_contract(ARTIFACTS, key, dataclasses.replace(evaluation, champion=champion))
+
+
+def test_the_first_version_becomes_champion_after_one_prediction(
+    deploy: Callable[[Predict], Any], trained: Run, registry: Registry
+) -> None:
+    predict = Predict()
+    deployed = deploy(predict)
+    assert to_json(deployed) == {"model": "churn", "version": 1, "alias": "champion", "previous_version": None}
+    assert registry.alias("churn", "champion") == 1
+    (move,) = [event for event in registry.audit("churn") if event.alias]
+    assert (move.action, move.actor, move.run_id) == ("deploy", trained.started_by, trained.run_id)
+    ((function, asked),) = predict.asked
+    assert (function, asked["resource"]) == ("predict", "/v1/models/{model}/versions/{version}")
+    assert asked["pathParameters"] == {"model": "churn", "version": "1:predict"}
+    assert json.loads(asked["body"]) == {"instances": [{"tenure": 3, "contract": "Monthly"}]}
+
+
+def test_deploying_twice_leaves_what_deploying_once_leaves(
+    deploy: Callable[[Predict], Any], registry: Registry
+) -> None:
+    deploy(Predict())
+    deploy(Predict())
+    assert registry.alias("churn", "champion") == 1
+    assert len([event for event in registry.audit("churn") if event.alias]) == 1
+
+
+def test_the_champion_that_it_was_compared_with_is_replaced(
+    deploy: Callable[[Predict], Any], trained: Run, objects: Objects, registry: Registry
+) -> None:
+    old = other_version(registry, "older")
+    registry.move_alias("churn", "champion", old, None, "ada", "", AT)
+    compared_with(objects, trained, old)
+    assert deploy(Predict()).previous_version == old
+    assert registry.rollback_target("churn") == old
+
+
+def test_another_champion_than_it_was_compared_with_stays(
+    deploy: Callable[[Predict], Any], trained: Run, objects: Objects, registry: Registry
+) -> None:
+    old, newer = other_version(registry, "older"), other_version(registry, "newer")
+    registry.move_alias("churn", "champion", newer, None, "ada", "", AT)
+    compared_with(objects, trained, old)
+    with pytest.raises(AliasConflict, match=f"points to version {newer} by now, not to version {old}"):
+        deploy(Predict())
+    assert registry.alias("churn", "champion") == newer
+
+
+def failing() -> Predict:
+    predict = Predict()
+    predict.fails = True
+    return predict
+
+
+def nothing() -> Predict:
+    predict = Predict()
+    predict.answer = None
+    return predict
+
+
+@pytest.mark.parametrize(
+    ("predict", "message"),
+    [
+        (Predict(404, {"error": "there is no model 'churn'"}), "with status 404"),
+        (Predict(200, {"predictions": []}), "not with one prediction"),
+        (Predict(200, {"predictions": [{"label": "Yes"}]}), "not with one prediction"),
+        (Predict(200, {"outputs": {"value": [1.0]}}), "not with one prediction"),
+        (Predict(200, {"predictions": [float("nan")]}), "no finite number"),
+        (Predict(200, {"predictions": [{"label": "Yes", "probabilities": [None, 1.0]}]}), "no finite number"),
+        (Predict(version=2), "version 2 answered"),
+        (failing(), "No module named 'numpy'"),
+        (nothing(), "with status None"),
+    ],
+    ids=["404", "empty", "no number", "columns", "nan", "null", "other version", "function failed", "null answer"],
+)
+def test_a_version_that_does_not_predict_does_not_go_live(
+    deploy: Callable[[Predict], Any], registry: Registry, predict: Predict, message: str
+) -> None:
+    with pytest.raises(SmokePredictionFailed, match=message):
+        deploy(predict)
+    assert registry.alias("churn", "champion") is None
+
+
+def test_a_regression_predicts_a_plain_number(deploy: Callable[[Predict], Any], registry: Registry) -> None:
+    deploy(Predict(200, {"predictions": [47000.5]}))
+    assert registry.alias("churn", "champion") == 1
