@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tidemill.contracts import Check, Gate, InputField
+from tidemill.contracts import Check, Gate, InputField, TopValue
 from tidemill.reports import summary
 from tidemill.reports.glossary import TERMS
 
@@ -273,6 +273,15 @@ def test_columns_are_told_in_words(binary):
         "Every row has a value of its own.",
     ):
         assert words in text
+
+
+def test_many_values_of_a_column_are_summed_up(binary):
+    top = tuple(TopValue(f"city {i:02d}", 20 - i % 2) for i in range(50))
+    column = replace(binary.profile.columns[2], missing=0, distinct=53, top=top)
+    text = Page(replace(binary, profile=replace(binary.profile, columns=(column,))).page()).text
+    assert "city 09191.9%" in text
+    assert "city 10" not in text
+    assert "43 other values80580.5%" in text
 
 
 def test_two_hundred_columns_fit_and_most_are_folded(binary):

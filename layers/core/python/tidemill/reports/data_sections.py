@@ -12,6 +12,8 @@ from tidemill.reports.sparklines import sparkline
 
 #: Columns shown at once; the others are behind a click.
 COLUMNS_SHOWN = 25
+#: Most frequent values shown of a column.
+TOP_VALUES = 10
 ROLE_WORDS = {
     "feature": "feature",
     "target": "target",
@@ -178,20 +180,28 @@ def _column_figures(column: ColumnProfile) -> Html:
     for share, value in sorted(column.quantiles.items(), key=lambda item: float(item[0])):
         name = "Median" if float(share) == 0.5 else f"{float(share) * 100:g}% lie below"
         pairs.append((name, shown(value)))
-    largest = max((value.count for value in column.top), default=1)
-    top = [
-        [
-            tag("span", formats.shorten(value.value) or "(empty)", class_="name"),
-            f"{value.count:,}",
-            formats.percent(value.count / column.rows) if column.rows else "–",
-            tag("meter", value=f"{value.count / largest:.3f}", aria_hidden="true"),
-        ]
-        for value in column.top
-    ]
     return join(
         tag("p", sentence(column.note)) if column.note else None,
         facts(pairs, "figures"),
-        table(["Most frequent", "Rows", "Share", ""], top, f"Most frequent values of {column.name}", (1, 2))
-        if top
-        else None,
+        _top_values(column) if column.top else None,
     )
+
+
+def _top_values(column: ColumnProfile) -> Html:
+    """The most frequent values, and all others together."""
+    shown = [(formats.shorten(value.value) or "(empty)", value.count) for value in column.top[:TOP_VALUES]]
+    others = column.rows - column.missing - sum(count for _, count in shown)
+    largest = shown[0][1]
+    rows: list[list[Content]] = [
+        [
+            tag("span", value, class_="name"),
+            f"{count:,}",
+            formats.percent(count / column.rows),
+            tag("meter", value=f"{count / largest:.3f}", aria_hidden="true"),
+        ]
+        for value, count in shown
+    ]
+    if others > 0:
+        others_named = formats.count(column.distinct - len(shown), "other value")
+        rows.append([tag("small", others_named), f"{others:,}", formats.percent(others / column.rows), None])
+    return table(["Most frequent", "Rows", "Share", ""], rows, f"Most frequent values of {column.name}", (1, 2))

@@ -21,8 +21,7 @@ def sparkline(column: ColumnProfile) -> Html | None:
     """A column's histogram, or its most frequent values; None when it has neither."""
     if column.histogram and sum(column.histogram.counts):
         shown = formats.date if column.type == "date" else formats.exact
-        edges = column.histogram.edges
-        label = f"Histogram of {column.name} from {shown(edges[0])} to {shown(edges[-1])}"
+        label = f"Histogram of {column.name} from {shown(column.minimum)} to {shown(column.maximum)}"
         return bars(column.histogram.counts, label)
     if column.top:
         first = column.top[0]
