@@ -70,12 +70,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., ExecutionEnvironment]]:
     code.mkdir()
     (code / "app.py").write_text(HANDLERS)
 
-    def make(handler: str, **changes: object) -> ExecutionEnvironment:
+    def make(name: str, **changes: object) -> ExecutionEnvironment:
         function = Function(
             name="example",
             version="$LATEST",
             arn="arn:aws:lambda:us-east-1:000000000000:function:example",
-            handler=f"app.{handler}",
+            handler=name if "." in name else f"app.{name}",
             runtime="python3.13",
             memory_mb=256,
             timeout=20,
@@ -174,7 +174,7 @@ def test_an_answer_that_is_no_json_is_a_marshalling_error(start):
     [("app.missing", "Runtime.HandlerNotFound"), ("nothing.handler", "Runtime.ImportModuleError")],
 )
 def test_a_handler_that_cannot_be_loaded_fails_each_call(start, handler, kind):
-    environment = start("echo", handler=handler)
+    environment = start(handler)
     for _ in range(2):
         assert error(call(environment))["errorType"] == kind
 

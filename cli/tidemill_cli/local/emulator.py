@@ -138,9 +138,7 @@ class Functions:
         """End every process; an invocation under way fails, and no other starts."""
         self._stopping = True
         for environment in list(self._live):
-            process = environment.process
-            if process is not None:
-                process.kill()
+            environment.close()
 
     def _worker_class(functions) -> type:  # noqa: N805
         from ministack.core import lambda_runtime
@@ -152,12 +150,12 @@ class Functions:
 
             def run(self, event: Any, request_id: str, trace_id: str | None) -> Outcome:
                 with self._lock:
-                    if functions._stopping:
-                        message = b'{"errorType": "Runtime.ExitError", "errorMessage": "the emulator is stopping"}'
-                        return Outcome(message, failed=True, log="", cold=False)
                     if self.environment is None:
                         self.environment = functions._environment(self.config, self.code_zip)
                         functions._live.add(self.environment)
+                    if functions._stopping:
+                        message = b'{"errorType": "Runtime.ExitError", "errorMessage": "the emulator is stopping"}'
+                        return Outcome(message, failed=True, log="", cold=False)
                     return self.environment.invoke(request_id, json.dumps(event).encode(), trace_id)
 
             def _spawn(self) -> None:
@@ -266,15 +264,14 @@ def serve() -> None:
 
 def main() -> None:
     """Hold the lock and serve until SIGTERM."""
-    with Path(sys.argv.pop(1)).open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sys.exit("another emulator runs on this state already: `tidemill status` shows it")
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        serve()
+    lock = os.open(sys.argv.pop(1), os.O_RDWR | os.O_CREAT, 0o644)  # closed by the end of the process and not before
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("another emulator runs on this state already: `tidemill status` shows it")
+    os.ftruncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
+    serve()
 
 
 if __name__ == "__main__":

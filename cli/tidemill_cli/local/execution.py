@@ -157,6 +157,7 @@ class ExecutionEnvironment:
         self._selector: selectors.BaseSelector | None = None
         self._waiting: socket.socket | None = None
         self._log_offset = 0
+        self._closed = False
 
     def start(self) -> bytes | None:
         """Start the process and wait until it asks for work.
@@ -182,6 +183,8 @@ class ExecutionEnvironment:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+        if self._closed:
+            self.process.kill()
         seconds = INIT_SECONDS + self.function.timeout
         try:
             request = self._receive(time.monotonic() + seconds)
@@ -211,8 +214,15 @@ class ExecutionEnvironment:
             payload, failed = failure, True
         return Outcome(payload, failed, self._read_log(), cold)
 
+    def close(self) -> None:
+        """End the process, and any later one as soon as it starts; a call under way in another thread fails."""
+        self._closed = True
+        process = self.process
+        if process is not None:
+            process.kill()
+
     def stop(self) -> None:
-        """End the process at once and close what belongs to it; harmless when there is none."""
+        """End the process at once and free what belongs to it; harmless when there is none."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()

@@ -47,6 +47,11 @@ class Emulator:
         """What outlives a stop."""
         return self.state / "data"
 
+    @property
+    def interpreter(self) -> Path:
+        """The one of MiniStack's own environment."""
+        return project_root() / ".venvs" / "ministack" / "bin" / "python"
+
     def pid(self) -> int | None:
         """The process id when it runs. It is surely ours: only the running emulator holds the lock."""
         try:
@@ -80,9 +85,8 @@ class Emulator:
         StackError
             set-up is missing, the port is taken, or it did not come up; the message has the log's end.
         """
-        interpreter = project_root() / ".venvs" / "ministack" / "bin" / "python"
-        if not interpreter.exists():
-            raise StackError(f"the emulator is not installed ({interpreter} is missing): run `make setup`")
+        if not self.interpreter.exists():
+            raise StackError(f"the emulator is not installed ({self.interpreter} is missing): run `make setup`")
         if not is_free(port):
             raise StackError(f"port {port} is taken: give another by --port, or none to take a free one")
         temporary = self.state / "tmp"
@@ -90,7 +94,7 @@ class Emulator:
         temporary.mkdir(parents=True)
         with self.log.open("wb") as log:
             process = subprocess.Popen(
-                [interpreter, "-m", "tidemill_cli.local.emulator", self.state / "emulator.lock"],
+                [self.interpreter, "-m", "tidemill_cli.local.emulator", self.state / "emulator.lock"],
                 cwd=temporary,
                 env=self._environment(port, enforce_iam),
                 stdin=subprocess.DEVNULL,

@@ -1,0 +1,201 @@
+"""The emulator with our launcher, deployed to by the code of `tidemill up`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tidemill_cli.local.lifecycle import LocalStack
+from tidemill_cli.local.process import free_port
+from tidemill_cli.stack import StackError
+
+if TYPE_CHECKING:
+    from .conftest import LocalApp
+
+pytestmark = pytest.mark.integration
+
+
+def invoke(app: LocalApp, name: str, **event: Any) -> tuple[Any, bool]:
+    """The answer of a function, and whether it is an error document."""
+    answer = app.stack.client("lambda").invoke(FunctionName=app.function(name), Payload=json.dumps(event))
+    return json.loads(answer["Payload"].read()), "FunctionError" in answer
+
+
+def execute(app: LocalApp, **event: Any) -> dict[str, Any]:
+    """The output of the state machine for an event."""
+    client = app.stack.client("stepfunctions")
+    arn = client.start_execution(stateMachineArn=app.stack.outputs["Machine"], input=json.dumps(event))["executionArn"]
+    deadline = time.monotonic() + 20
+    while (execution := client.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert execution["status"] == "SUCCEEDED"
+    output: dict[str, Any] = json.loads(execution["output"])
+    return output
+
+
+def messages(app: LocalApp, name: str) -> list[str]:
+    """Every line that a function has logged."""
+    client = app.stack.client("logs")
+    pages = client.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{app.function(name)}")
+    return [event["message"] for page in pages for event in page["events"]]
+
+
+def silent(line: str) -> None:
+    """Takes progress and shows none."""
+
+
+def test_an_error_class_reaches_the_state_machine(app):
+    output = execute(app, do="raise", text="the file is no table")
+    assert output["branch"] == "refused"
+    assert output["error"]["Error"] == "Refused"
+    cause = json.loads(output["error"]["Cause"])
+    assert cause["errorType"] == "Refused"
+    assert cause["errorMessage"] == "the file is no table"
+    assert any("raise Refused" in line for line in cause["stackTrace"])
+
+
+def test_another_error_class_takes_the_other_branch(app):
+    output = execute(app, do="divide")
+    assert (output["branch"], output["error"]["Error"]) == ("other", "ZeroDivisionError")
+
+
+def test_a_timeout_ends_the_process_and_is_an_error(app):
+    before, _ = invoke(app, "Denied", do="tell")
+    output = execute(app, do="sleep", seconds=30)
+    assert output["error"]["Error"] == "Sandbox.Timedout"
+    with pytest.raises(ProcessLookupError):
+        os.kill(before["pid"], 0)
+
+
+def test_a_function_runs_in_the_projects_interpreter_with_a_clean_environment(app):
+    told, _ = invoke(app, "Denied", do="tell")
+    environment = told["environment"]
+    assert environment["BUCKET"] == app.stack.outputs["Bucket"]
+    assert environment["AWS_ENDPOINT_URL"] == app.stack.endpoint
+    assert environment["AWS_ACCESS_KEY_ID"].startswith("ASIA")
+    assert environment["OMP_NUM_THREADS"] == "1"
+    for name in ("PERSIST_STATE", "GATEWAY_PORT", "TIDEMILL_PYTHON", "TIDEMILL_TEST_SESSION", "VIRTUAL_ENV"):
+        assert name not in environment
+    executable = os.readlink(f"/proc/{told['pid']}/exe") if sys.platform == "linux" else None
+    assert executable in (None, os.path.realpath(sys.executable))
+
+
+def test_the_deployed_layer_wins_over_the_checkout(app):
+    told, _ = invoke(app, "Denied", do="tell")
+    assert Path(told["tidemill"]).is_relative_to(app.local.state / "tmp")
+
+
+def test_what_a_function_prints_is_in_its_log_group(app):
+    invoke(app, "Denied", do="log", text="hello")
+    logged = messages(app, "Denied")
+    assert "said hello" in logged
+    assert any(line.startswith("REPORT RequestId") for line in logged)
+
+
+def test_a_missing_permission_is_denied(app):
+    denied, failed = invoke(app, "Denied", do="put")
+    assert failed
+    assert denied["errorType"] == "AccessDenied"
+    assert invoke(app, "Permitted", do="put") == ("done", False)
+
+
+def test_up_again_changes_nothing_and_a_change_of_code_is_deployed(app):
+    again = app.local.up(silent)
+    assert (again.started, again.deployed) == (False, False)
+
+    invoke(app, "Permitted", do="log", text="before")
+    code = app.sources / "functions" / "say" / "app.py"
+    code.write_text(code.read_text().replace('return "done"', 'return "done anew"'))
+    changed = app.local.up(silent)
+    assert (changed.started, changed.deployed) == (False, True)
+    assert invoke(app, "Permitted", do="log", text="after") == ("done anew", False)
+
+
+def test_a_call_under_way_ends_in_its_own_time_when_its_code_changes(app):
+    client = app.stack.client("stepfunctions")
+    execution = client.start_execution(
+        stateMachineArn=app.stack.outputs["Machine"], input=json.dumps({"do": "sleep", "seconds": 1.5})
+    )
+    app.stack.client("lambda").update_function_configuration(FunctionName=app.function("Denied"), MemorySize=256)
+    deadline = time.monotonic() + 20
+    while (found := client.describe_execution(executionArn=execution["executionArn"]))["status"] == "RUNNING":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert found["status"] == "SUCCEEDED"
+    assert json.loads(found["output"]).startswith("done")
+
+
+def test_another_port_or_iam_setting_is_refused_while_it_runs(app):
+    with pytest.raises(StackError, match="runs already at"):
+        app.local.up(silent, port=free_port())
+    with pytest.raises(StackError, match="runs already at"):
+        app.local.up(silent, enforce_iam=False)
+
+
+def test_a_stop_ends_every_process_and_the_next_start_has_everything_again(app, processes):
+    app.stack.client("s3").put_object(Bucket=app.stack.outputs["Bucket"], Key="kept", Body=b"kept")
+    invoke(app, "Denied", do="log", text="hello")
+    execution = app.stack.client("stepfunctions").start_execution(
+        stateMachineArn=app.stack.outputs["Machine"], input=json.dumps({"do": "sleep", "seconds": 1.9})
+    )
+    assert len(processes()) > 1
+    assert app.local.down()
+    assert processes() == []
+    assert not app.local.down()
+
+    up = app.local.up(silent)
+    assert (up.started, up.deployed) == (True, False)
+    assert up.stack.endpoint == app.stack.endpoint
+    body = up.stack.client("s3").get_object(Bucket=app.stack.outputs["Bucket"], Key="kept")["Body"].read()
+    assert body == b"kept"
+    assert execute(app, do="raise", text="again")["branch"] == "refused"
+    status = up.stack.client("stepfunctions").describe_execution(executionArn=execution["executionArn"])["status"]
+    assert status != "RUNNING"
+
+
+def test_a_taken_port_is_named(app, tmp_path):
+    port = int(app.stack.endpoint.rsplit(":", 1)[1])
+    with pytest.raises(StackError, match=f"port {port} is taken"):
+        LocalStack(tmp_path).up(silent, port=port)
+
+
+def test_an_emulator_that_does_not_come_up_shows_the_end_of_its_log(app, tmp_path):
+    local = LocalStack(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "services").write_text("in the way")
+    (tmp_path / "emulator.lock").mkdir()
+    with pytest.raises(StackError, match="emulator ended while starting") as caught:
+        local.emulator.start(free_port())
+    assert "emulator.lock" in str(caught.value)
+
+
+def test_a_deployment_that_fails_says_why_and_can_be_repeated(app):
+    template = app.sources / "template.yaml"
+    good = template.read_text()
+    template.write_text(good.replace("CodeUri: functions/say", "CodeUri: functions/nowhere"))
+    with pytest.raises(StackError, match=r"(?s)`sam deploy` failed.*nowhere"):
+        app.local.up(silent)
+    template.write_text(good)
+    app.local.up(silent)
+    assert not invoke(app, "Permitted", do="log", text="well")[1]
+
+
+def test_every_private_name_of_the_emulator_is_there(app):
+    interpreter = app.local.emulator.interpreter
+    code = "from tidemill_cli.local import emulator; print(emulator.missing_names())"
+    found = subprocess.run(
+        [interpreter, "-c", code],
+        env={"PYTHONPATH": os.pathsep.join(["cli"])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "[]"
