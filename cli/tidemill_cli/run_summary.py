@@ -64,7 +64,7 @@ def quality(document: RunDocument, evaluation: Evaluation | None) -> RenderableT
     columns += ["baseline"] if evaluation else []
     columns += [f"version {champion.version}"] if champion else []
     rows = []
-    for name, interval in document.holdout.items():
+    for name, interval in sorted(document.holdout.items(), key=lambda item: item[0] != document.metric):
         style = "bold" if name == document.metric else ""
         row: list[str | Text] = [Text(name, style), Text(figures.number(interval.value), style), _bounds(interval)]
         if evaluation:
@@ -123,7 +123,8 @@ def _places(document: RunDocument) -> RenderableType:
     if document.endpoint:
         items.append(("endpoint", document.endpoint))
     if document.report:
-        items.append(("report", f"{document.report}  (tidemill open {document.run_id[:8]})"))
+        items.append(("report", f"tidemill open {document.run_id[:8]}"))
+        items.append(("", document.report))
     if document.cost:
         took = f"{figures.usd(document.cost.usd)} on AWS" + (
             f", at the prices of {document.cost.prices_of}" if document.cost.prices_of else ""
