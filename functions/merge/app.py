@@ -31,7 +31,8 @@ def connection() -> Objects:
 def handler(event: dict[str, Any], _context: object) -> Any:
     """{"run": ScoringRun, "planned": Planned} -> Merged. Raises NotFound, StorageError."""
     run, planned = from_json(ScoringRun, event["run"]), from_json(Planned, event["planned"])
+    logger.append_keys(run_id=run.run_id)
     config = settings.load(settings.MergeSettings)
     merged = merge(run, planned, config.artifact_bucket, config.data_bucket, connection())
-    logger.info("merged the pieces", run_id=run.run_id, slices=planned.slices, rows=merged.rows, key=merged.key)
+    logger.info("merged the pieces", slices=planned.slices, rows=merged.rows, key=merged.key)
     return to_json(merged)

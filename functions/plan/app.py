@@ -30,30 +30,30 @@ def plan(run: ScoringRun, config: settings.PlanSettings, objects: Objects, regis
             f"the file has {run.source.size:,} bytes, at most {limit:,} are accepted: upload it in pieces"
         )
     signature = objects.get_contract(Signature, bucket, keys.model(run.model, version, "signature.json"))
+    cutter, manifest, file = slices.Cutter(signature), [], keys.parse_upload(run.source.key).file
     objects.download(run.source.bucket, run.source.key, work / "upload", run.source.version_id)
-    cutter, manifest = slices.Cutter(signature), []
-    file = keys.parse_upload(run.source.key).file
     with read_scoring_table(work / "upload", file, signature, Path(tempfile.mkdtemp(dir=work)), limit) as table:
         for index, batch in enumerate(table.batches(config.slice_rows)):
             rows = min(config.slice_rows, table.rows - batch.start)
             item = Slice(run.run_id, run.model, version, index, rows, keys.scoring_slice(run.run_id, index))
             objects.put(bucket, item.key, cutter.cut(batch.original, batch.raw, batch.start))
             manifest.append(item)
-    key = keys.scoring_manifest(run.run_id)
-    objects.put_contract(bucket, key, manifest)
-    return Planned(bucket, key, len(manifest), sum(item.rows for item in manifest), version)
+    objects.put_contract(bucket, keys.scoring_manifest(run.run_id), manifest)
+    rows = sum(item.rows for item in manifest)
+    return Planned(bucket, keys.scoring_manifest(run.run_id), len(manifest), rows, version)
 
 
 @functools.cache
-def connections() -> tuple[Objects, Registry]:
-    """Bucket and table, connected once in a process."""
-    return Objects(clients.s3()), Registry(clients.dynamodb(), settings.load(settings.PlanSettings).table)
+def connections(table: str) -> tuple[Objects, Registry]:
+    """Buckets and registry, connected once in a process."""
+    return Objects(clients.s3()), Registry(clients.dynamodb(), table)
 
 
 def handler(event: dict[str, Any], _context: object) -> Any:
     """{"run": ScoringRun} -> Planned. Raises DataRefused, StorageError."""
-    run = from_json(ScoringRun, event["run"])
+    run, config = from_json(ScoringRun, event["run"]), settings.load(settings.PlanSettings)
+    logger.append_keys(run_id=run.run_id)
     with tempfile.TemporaryDirectory() as work:
-        planned = plan(run, settings.load(settings.PlanSettings), *connections(), Path(work))
-    logger.info("planned a scoring run", run_id=run.run_id, rows=planned.rows, slices=planned.slices)
+        planned = plan(run, config, *connections(config.table), Path(work))
+    logger.info("planned", rows=planned.rows, slices=planned.slices, version=planned.version)
     return to_json(planned)

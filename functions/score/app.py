@@ -40,7 +40,8 @@ def connection() -> Objects:
 def handler(event: dict[str, Any], _context: object) -> Any:
     """{"slice": Slice} -> Scored. Raises NotFound, StorageError."""
     item = from_json(Slice, event["slice"])
+    logger.append_keys(run_id=item.run_id)
     config = settings.load(settings.ScoreSettings)
     scored = score(item, config.artifact_bucket, connection())
-    logger.info("scored a slice", run_id=item.run_id, index=item.index, rows=item.rows)
+    logger.info("scored a slice", index=item.index, rows=item.rows)
     return to_json(scored)

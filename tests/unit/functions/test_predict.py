@@ -44,6 +44,7 @@ class World:
         self.files = {"model.onnx": onnx_bytes, "signature.json": signature}
         self.aliases = {("churn", "champion"): 2, ("churn", "challenger"): 1}
         self.registry_answers = self.queue_answers = True
+        self.lost = set()  # versions whose files are gone
         self.messages = []
         self.now = 0.0
 
@@ -64,6 +65,8 @@ class World:
         return [SimpleNamespace(version=number, metric="roc_auc", value=0.5 + number / 8) for number in (2, 1)]
 
     def read(self, model, version, file):
+        if version in self.lost:
+            raise NotFound(f"there is no object s3://secret-bucket/{file}")
         return self.files[file]
 
     def send(self, message):
@@ -275,6 +278,22 @@ def test_a_moved_alias_is_followed(call, world):
     world.aliases["churn", "champion"] = 1
     world.now = 5.0
     assert call(event("api_predict_rows"))[1]["x-tidemill-version"] == "1"
+
+
+def test_a_version_without_its_files_does_not_take_over(call, world, caplog):
+    world.aliases["churn", "champion"] = 1
+    call(event("api_predict_rows"))
+    world.aliases["churn", "champion"], world.lost, world.now = 2, {2}, 5.0
+    status, headers, _ = call(event("api_predict_rows"))
+    assert (status, headers["x-tidemill-version"]) == (200, "1")
+    assert "registered, but not stored" in caplog.text
+
+
+def test_a_version_without_its_files_is_503(call, world):
+    world.lost = {1}
+    status, _, document = call(event("api_predict_columns"))
+    assert status == 503
+    assert "secret" not in document["error"]
 
 
 def test_a_broken_model_is_500_in_the_same_shape_and_logged(call, world, caplog):
