@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger
 from tidemill import keys, settings
 from tidemill.aws import clients
 from tidemill.aws.functions import Functions
+from tidemill.aws.metering import metered
 from tidemill.aws.objects import Objects
 from tidemill.aws.registry import CHAMPION, Registry
 from tidemill.aws.smoke import smoke_prediction
@@ -46,6 +47,7 @@ def connections(table: str) -> tuple[Objects, Registry, Functions]:
     return Objects(clients.s3()), Registry(clients.dynamodb(), table), Functions(clients.lambda_())
 
 
+@metered
 def handler(event: dict[str, Any], _context: object) -> Any:
     """{"run": Run, "registered": Registered} -> Deployed. Raises SmokePredictionFailed, AliasConflict, StorageError."""
     run, new = from_json(Run, event["run"]), from_json(Registered, event["registered"])

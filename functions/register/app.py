@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger
 
 from tidemill import keys, settings, spec
 from tidemill.aws import clients, registration
+from tidemill.aws.metering import metered
 from tidemill.aws.objects import Objects
 from tidemill.aws.registry import Registry
 from tidemill.contracts import Registered, Run, from_json, instant, to_json
@@ -32,6 +33,7 @@ def connections(table: str) -> tuple[Objects, Registry]:
     return Objects(clients.s3()), Registry(clients.dynamodb(), table)
 
 
+@metered
 def handler(event: dict[str, Any], _context: object) -> Any:
     """{"run": Run} -> Registered. Raises NotFound, ImmutableVersion, ContractError, StorageError."""
     run = from_json(Run, event["run"])

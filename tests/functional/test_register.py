@@ -28,7 +28,7 @@ def test_a_run_becomes_one_version_with_all_its_files(
 ) -> None:
     for _ in range(2):
         answer = register.handler({"run": to_json(trained)}, None)
-        assert answer == {"model": "churn", "version": 1, "approval_hours": None}
+        assert {"model": "churn", "version": 1, "approval_hours": None}.items() <= answer.items()
     assert [head.key.rpartition("/")[2] for head in objects.list(ARTIFACTS, "models/churn/1/")] == [
         "evaluation.json",
         "lineage.json",

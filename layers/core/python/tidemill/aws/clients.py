@@ -11,6 +11,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from tidemill.aws import metering
+
 if TYPE_CHECKING:
     from botocore.config import Config
     from botocore.session import Session
@@ -94,4 +96,6 @@ def _session() -> Session:
 
 @functools.cache
 def _client(service: str, limits: Limits = PATIENT) -> Any:
-    return _session().create_client(service, config=config(limits))
+    client = _session().create_client(service, config=config(limits))
+    metering.watch(client)
+    return client

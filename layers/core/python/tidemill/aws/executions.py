@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from botocore.exceptions import ClientError
 
+from tidemill.aws import metering
 from tidemill.aws.faults import code, translated
 from tidemill.aws.functions import Configuration
 from tidemill.contracts import StageUsage, to_json
@@ -69,9 +71,10 @@ class Step:
     done: int = 0  #: tasks that ended well
     failed: int = 0  #: tasks that ended with an error, repeated ones included
     entered: int = 0  #: states that were entered inside
-    starts: float = 0.0  #: sum of the tasks' starts, epoch seconds
-    ends: float = 0.0  #: sum of the tasks' ends, epoch seconds
-    last_start: float = 0.0  #: epoch seconds
+    starts: float = 0.0  #: sum of the tasks' starts, seconds since the state's
+    ends: float = 0.0  #: sum of the tasks' ends, seconds since the state's start
+    last_start: float = 0.0  #: seconds since the state's start
+    requests: Counter[str] = field(default_factory=Counter)  #: what metered tasks say they have used
 
     @property
     def stage(self) -> str:
@@ -84,8 +87,8 @@ class Step:
 
     def task_seconds(self, now: datetime) -> float:
         """How long the tasks took together, those that still run until now."""
-        running = self.begun - self.done - self.failed
-        return self.ends + running * now.timestamp() - self.starts if not self.waits else self.ends - self.starts
+        running = 0 if self.waits else self.begun - self.done - self.failed
+        return self.ends + running * (now - self.started_at).total_seconds() - self.starts
 
 
 class Executions:
@@ -217,7 +220,7 @@ def steps(history: Iterable[Mapping[str, Any]]) -> list[Step]:
         elif kind in _EXECUTION_ENDED and found and found[-1].ended_at is None:
             found[-1].ended_at, found[-1].state = at, "failed"
         elif kind.startswith("Task"):
-            _task(found[-1], kind, event, at.timestamp())
+            _task(found[-1], kind, event, (at - found[-1].started_at).total_seconds())
     return found
 
 
@@ -245,10 +248,19 @@ def _task(step: Step, kind: str, event: Mapping[str, Any], at: float) -> None:
     elif kind == "TaskSucceeded":
         step.done += 1
         step.ends += 0.0 if step.waits else at
+        step.requests.update(_requests(event.get("taskSucceededEventDetails", {})))
     elif kind in _TASK_FAILED:
         step.failed += 1
         step.ends += 0.0 if step.waits else at
         step.state = "failed"
+
+
+def _requests(details: Mapping[str, Any]) -> dict[str, int]:
+    try:
+        output = json.loads(details.get("output", "null"))
+    except ValueError:  # a long output is cut off
+        return {}
+    return metering.read(output.get("Payload")) if isinstance(output, dict) else {}
 
 
 def usage(
@@ -285,6 +297,7 @@ def usage(
             invocations=used.invocations + step.begun,
             seconds=used.seconds + step.task_seconds(until),
             transitions=used.transitions + _transitions(step),
+            **{kind: getattr(used, kind) + count for kind, count in step.requests.items()},
         )
     return stages
 
