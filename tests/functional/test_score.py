@@ -25,17 +25,19 @@ EVENTS = ROOT / "tests" / "events"
 DATA, ARTIFACTS = "tidemill-data", "tidemill-artifacts"
 NOW = "2026-01-02T03:04:05Z"
 
-#: Rows as they stand in a file, and the same rows as an application asks for them.
-ROWS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
-    (("3", "29.85", "Monthly", "false", "2025-11-03"), {"tenure": 3, "monthly": 29.85, "contract": "Monthly", "senior": False, "joined": "2025-11-03"}),
-    (("72", "", "", "", ""), {"tenure": 72}),
-    (("0", "NA", "Weekly", "true", "2019-02-28"), {"tenure": 0, "monthly": None, "contract": "Weekly", "senior": True, "joined": "2019-02-28"}),
-    (("41", "100", "TwoYears", "TRUE", "2024-12-31"), {"tenure": 41, "monthly": 100, "contract": "TwoYears", "senior": True, "joined": "2024-12-31"}),
-    (("5.0", "0.1", 'a "b", c', "false", "2020-01-01"), {"tenure": 5.0, "monthly": 0.1, "contract": 'a "b", c', "senior": False, "joined": "2020-01-01"}),
-    (("16777217", "1e-30", "Yearly", "true", "1999-12-31"), {"tenure": 16777217, "monthly": 1e-30, "contract": "Yearly", "senior": True, "joined": "1999-12-31"}),
-    (("29", "70.35", "é ü", "false", "2022-05-14"), {"tenure": 29, "monthly": 70.35, "contract": "é ü", "senior": False, "joined": "2022-05-14"}),
-]  # fmt: skip
-HEADER = ("id", "tenure", "monthly", "contract", "senior", "joined", "Churn")
+#: Rows as they stand in a file, and the same values as an application asks with them.
+ROWS: list[tuple[tuple[str, ...], tuple[Any, ...]]] = [
+    (("3", "29.85", "Monthly", "false", "2025-11-03"), (3, 29.85, "Monthly", False, "2025-11-03")),
+    (("72", "", "", "", ""), (72, None, None, None, None)),
+    (("0", "NA", "Weekly", "true", "2019-02-28"), (0, None, "Weekly", True, "2019-02-28")),
+    (("41", "100", "TwoYears", "TRUE", "2024-12-31"), (41, 100, "TwoYears", True, "2024-12-31")),
+    (("5.0", "0.1", 'a "b", c', "false", "2020-01-01"), (5.0, 0.1, 'a "b", c', False, "2020-01-01")),
+    (("16777217", "1e-30", "Yearly", "true", "1999-12-31"), (16777217, 1e-30, "Yearly", True, "1999-12-31")),
+    (("29", "70.35", "é ü", "false", "2022-05-14"), (29, 70.35, "é ü", False, "2022-05-14")),
+]
+INPUTS = ("tenure", "monthly", "contract", "senior", "joined")
+INSTANCES = [dict(zip(INPUTS, values, strict=True)) for _, values in ROWS]
+HEADER = ("id", *INPUTS, "Churn")
 
 
 def table(delimiter: str = ",") -> bytes:
@@ -117,7 +119,7 @@ def scored_rows(objects: Objects, merged: dict[str, Any]) -> list[list[str]]:
 def asked() -> list[dict[str, Any]]:
     """The endpoint's answers to the same rows, in one call."""
     event = json.loads((EVENTS / "api_predict_rows.json").read_text())
-    event["body"] = json.dumps({"instances": [row for _, row in ROWS]})
+    event["body"] = json.dumps({"instances": INSTANCES})
     answer = app("predict").handler(event, SimpleNamespace(aws_request_id="call"))
     assert answer["statusCode"] == 200, answer
     predictions: list[dict[str, Any]] = json.loads(answer["body"], parse_float=str)["predictions"]
@@ -146,7 +148,7 @@ def test_every_format_gives_the_same_predictions(objects: Objects) -> None:
     expected = [row[-3:] for row in scored_rows(objects, run_all(upload(objects, table()), objects))]
     tabs = run_all(upload(objects, table("\t"), "tabs.tsv"), objects)
     lines = run_all(
-        upload(objects, "".join(json.dumps(row) + "\n" for _, row in ROWS).encode(), "lines.jsonl"), objects
+        upload(objects, "".join(json.dumps(row) + "\n" for row in INSTANCES).encode(), "lines.jsonl"), objects
     )
     assert tabs["key"] == "scored/churn/tabs.csv"
     assert [row[-3:] for row in scored_rows(objects, tabs)] == expected
