@@ -1,0 +1,72 @@
+"""The capture stage: batches of the queue to files, and which messages come again."""
+
+import gzip
+import json
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.aws import capture_files
+from tidemill.contracts import Capture, dumps, loads
+from tidemill.errors import StorageError
+
+EVENT = json.loads((Path(__file__).parents[3] / "tests" / "events" / "sqs_captures.json").read_text())
+
+
+class Store:
+    """A bucket in memory that refuses keys with a certain text in them."""
+
+    def __init__(self, refuses="\0"):
+        self.files = {}
+        self.refuses = refuses
+
+    def put(self, bucket, key, data):
+        if self.refuses in key:
+            raise StorageError(f"could not write {key}")
+        self.files[key] = data
+
+    def captures(self):
+        lines = [line for data in self.files.values() for line in gzip.decompress(data).splitlines()]
+        return [loads(Capture, line) for line in lines]
+
+
+def message(message_id, *captures):
+    return {"messageId": message_id, "body": dumps(captures).decode()}
+
+
+def capture(prediction_id, model="churn", hour=5):
+    return Capture(prediction_id, f"2026-03-04T{hour:02d}:10:00Z", model, 3, {"tenure": 3}, 0.5)
+
+
+def test_one_bad_message_does_not_hold_up_the_others():
+    store, warnings = Store(), []
+    failed = capture_files.write(EVENT["Records"], "artifacts", store, warnings.append)
+    assert len(failed) == len(warnings) == 2
+    assert {item.prediction_id for item in store.captures()} == {"p1-0", "p1-1", "p2", "p3", "p4"}
+
+
+def test_a_message_over_two_files_comes_again_when_one_of_them_fails():
+    store = Store(refuses="hour=06")
+    messages = [message("a", capture("1"), capture("2", hour=6)), message("b", capture("3"))]
+    assert capture_files.write(messages, "artifacts", store, lambda _: None) == ["a"]
+
+
+def test_an_empty_message_leaves_no_file():
+    store = Store()
+    assert capture_files.write([message("a")], "artifacts", store, lambda _: None) == []
+    assert store.files == {}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["churn", "houses"]), st.integers(0, 3)), max_size=12))
+def test_every_capture_is_kept_once_in_the_folder_of_its_model_and_hour(rows):
+    store = Store()
+    messages = [message(f"m{i}", capture(f"p{i}", model, hour)) for i, (model, hour) in enumerate(rows)]
+    assert capture_files.write(messages, "artifacts", store, lambda _: None) == []
+    kept = store.captures()
+    assert sorted(item.prediction_id for item in kept) == sorted(f"p{i}" for i in range(len(rows)))
+    assert len(store.files) == len(set(rows))
+    for key, data in store.files.items():
+        for line in gzip.decompress(data).splitlines():
+            item = loads(Capture, line)
+            assert key.startswith(f"captures/{item.model}/dt=2026-03-04/hour={item.at[11:13]}/")
