@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import pytest
 
 from tidemill_cli.local.lifecycle import LocalStack
 from tidemill_cli.local.process import free_port
-from tidemill_cli.stack import StackError
+from tidemill_cli.stack import Stack, StackError
 
 if TYPE_CHECKING:
     from .conftest import LocalApp
@@ -163,8 +164,10 @@ def test_a_stop_ends_every_process_and_the_next_start_has_everything_again(app, 
 
 def test_a_taken_port_is_named(app, tmp_path):
     port = int(app.stack.endpoint.rsplit(":", 1)[1])
+    local = LocalStack(tmp_path)
     with pytest.raises(StackError, match=f"port {port} is taken"):
-        LocalStack(tmp_path).up(silent, port=port)
+        local.emulator.start(port)
+    assert local.emulator.pid() is None
 
 
 def test_an_emulator_that_does_not_come_up_shows_the_end_of_its_log(app, tmp_path):
@@ -199,3 +202,35 @@ def test_every_private_name_of_the_emulator_is_there(app):
         check=True,
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_a_killed_emulator_has_lost_nothing_that_was_saved(app, processes):
+    emulator = app.local.emulator
+    app.stack.client("s3").put_object(Bucket=app.stack.outputs["Bucket"], Key="saved", Body=b"saved")
+    saved = emulator.data / "services" / "lambda.json"
+    before = saved.stat().st_mtime_ns
+    deadline = time.monotonic() + 30
+    while saved.stat().st_mtime_ns == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(emulator.pid(), signal.SIGKILL)
+    while emulator.pid() is not None:
+        time.sleep(0.01)
+    up = app.local.up(silent)
+    assert (up.started, up.deployed) == (True, False)
+    up.stack.client("s3").head_object(Bucket=app.stack.outputs["Bucket"], Key="saved")
+    assert not invoke(app, "Denied", do="log", text="hello")[1]
+
+
+def test_data_of_a_first_deployment_that_was_cut_off_is_set_aside(app, tmp_path):
+    local = LocalStack(tmp_path, app.sources, "cut")
+    lines: list[str] = []
+    try:
+        endpoint = local.emulator.start(free_port())
+        Stack.connect(endpoint).client("s3").create_bucket(Bucket="left")
+        local.down()
+        local.up(lines.append)
+        assert any("data.old" in line for line in lines)
+        assert local.record().deployed_at
+    finally:
+        local.down()

@@ -5,7 +5,8 @@ Run by MiniStack's own interpreter, with `TIDEMILL_PYTHON` naming the interprete
     PYTHONPATH=cli .venvs/ministack/bin/python -m tidemill_cli.local.emulator LOCK_FILE
 
 What MiniStack does by itself is replaced in two places: the class of a worker in its pool, and
-the function that runs one invocation on a worker. Both rest on private names of MiniStack, listed
+the function that runs one invocation on a worker. The application around it saves its state from
+time to time. All rest on private names of MiniStack, listed
 in `PRIVATE_NAMES`, so the version is pinned and the names are looked for before the start.
 
 The lock file is held for as long as the process lives: who cannot lock it knows that the emulator
@@ -33,8 +34,10 @@ from typing import Any
 from tidemill_cli.local.execution import ExecutionEnvironment, Function, Outcome
 
 VERSION = "1.5.33"
+#: How often the state is written when there were requests, in seconds.
+SAVE_SECONDS = 10.0
 PRIVATE_NAMES = {
-    "ministack.app": ("app", "main"),
+    "ministack.app": ("_build_persistence_save_dict", "app", "main", "save_all"),
     "ministack.core.lambda_runtime": (
         "Worker",
         "_account_region_from_function_config",
@@ -223,23 +226,56 @@ def _result(outcome: Outcome) -> Json:
     return {**result, "error": True} if outcome.failed else result
 
 
-def _stopping_first(app: Any, stop: Callable[[], None]) -> Any:
-    """The ASGI application, with `stop` called before it shuts down: it would wait for running invocations."""
+class Gateway:
+    """MiniStack's ASGI application with two things added.
 
-    async def wrapped(scope: Json, receive: Any, send: Any) -> None:
-        if scope["type"] != "lifespan":
-            await app(scope, receive, send)
-            return
+    Functions end before it shuts down, because it would wait for the invocations under way. And its state, which it
+    writes only when it stops in good order, is written while it runs too, so that a crash loses seconds and not all.
 
-        async def receive_lifespan() -> Json:
+    Parameters
+    ----------
+    app
+        MiniStack's application
+    save
+        writes the state of every service
+    stop
+        ends the functions
+    """
+
+    def __init__(self, app: Any, save: Callable[[], None], stop: Callable[[], None]) -> None:
+        self._app = app
+        self._save = save
+        self._stop = stop
+        self._changed = False
+        self._shutdown = threading.Event()
+        self._saver = threading.Thread(target=self._save_now_and_then, name="saver", daemon=True)
+
+    async def __call__(self, scope: Json, receive: Any, send: Any) -> None:
+        """Serve one connection, or the life of the application."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, self._lifespan(receive), send)
+        else:
+            self._changed = True
+            await self._app(scope, receive, send)
+
+    def _lifespan(self, receive: Any) -> Any:
+        async def received() -> Json:
             message: Json = await receive()
-            if message["type"] == "lifespan.shutdown":
-                stop()
+            if message["type"] == "lifespan.startup":
+                self._saver.start()
+            else:
+                self._stop()
+                self._shutdown.set()
+                self._saver.join()
             return message
 
-        await app(scope, receive_lifespan, send)
+        return received
 
-    return wrapped
+    def _save_now_and_then(self) -> None:
+        while not self._shutdown.wait(SAVE_SECONDS):
+            if self._changed:
+                self._changed = False
+                self._save()
 
 
 def serve() -> None:
@@ -258,7 +294,7 @@ def serve() -> None:
     endpoint = f"http://{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"
     functions = Functions(os.environ["TIDEMILL_PYTHON"], folder, endpoint)
     functions.install()
-    app.app = _stopping_first(app.app, functions.stop)
+    app.app = Gateway(app.app, lambda: app.save_all(app._build_persistence_save_dict()), functions.stop)
     app.main()
 
 

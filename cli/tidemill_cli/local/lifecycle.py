@@ -10,9 +10,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tidemill_cli.local.deployment import Deployment
+from tidemill_cli.local.deployment import FAILED_CREATION, Deployment
 from tidemill_cli.local.process import PORT, Emulator, answers, free_port, is_free
 from tidemill_cli.stack import STACK_NAME, Stack, StackError, project_root
+
+#: A stack in one of these states is what was deployed last.
+CURRENT = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
+#: One in these was never there.
+NEVER_DEPLOYED = FAILED_CREATION | {"REVIEW_IN_PROGRESS", "CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ class LocalStack:
             record = before
         self._write(record)
         status = stack.status()
-        if record.fingerprint == fingerprint and status is not None and status.endswith("_COMPLETE"):
+        if record.fingerprint == fingerprint and status in CURRENT:
             return Up(stack, started, deployed=False)
         deployment.run(say)
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -167,8 +172,16 @@ class LocalStack:
         if port is None:
             wanted = _port(earlier) if earlier else PORT
             port = wanted if is_free(wanted) else free_port()
+        kept = self.emulator.data.is_dir()
         say("starting the emulator")
-        return self.emulator.start(port, enforce_iam), True
+        endpoint = self.emulator.start(port, enforce_iam)
+        if kept and not _holds_a_stack(endpoint):
+            # The emulator or the machine was cut off before the first deployment had been saved; what is there now
+            # would be in the way of another.
+            self.emulator.stop()
+            say(f"no stack is in the data that was kept: it is now in {self.emulator.set_aside()}")
+            self.emulator.start(port, enforce_iam)
+        return endpoint, True
 
     def _write(self, record: Record) -> None:
         partial = self.state / "stack.json.partial"
@@ -178,3 +191,8 @@ class LocalStack:
 
 def _port(endpoint: str) -> int:
     return int(endpoint.rsplit(":", 1)[1])
+
+
+def _holds_a_stack(endpoint: str) -> bool:
+    stacks = Stack.connect(endpoint).client("cloudformation").describe_stacks()["Stacks"]
+    return any(stack["StackStatus"] not in NEVER_DEPLOYED for stack in stacks)

@@ -134,9 +134,21 @@ class Emulator:
             self._ended_within(STOP_SECONDS)
         return True
 
+    def set_aside(self) -> Path:
+        """Move what it keeps out of the way, in place of what was moved there before. It must not run.
+
+        Returns
+        -------
+        where it is now
+        """
+        aside = self.state / "data.old"
+        shutil.rmtree(aside, ignore_errors=True)
+        self.data.rename(aside)
+        return aside
+
     def wipe(self) -> None:
         """Forget everything it keeps. It must not run."""
-        for folder in (self.data, self.state / "tmp"):
+        for folder in (self.data, self.state / "data.old", self.state / "tmp"):
             shutil.rmtree(folder, ignore_errors=True)
         self.log.unlink(missing_ok=True)
 
@@ -160,6 +172,7 @@ class Emulator:
             "TIDEMILL_PYTHON": sys.executable,
             "GATEWAY_PORT": str(port),
             "BIND_HOST": HOST,
+            "MINISTACK_HOST": HOST,
             "AUTH": str(enforce_iam).lower(),
             "PERSIST_STATE": "1",
             "STATE_DIR": str(self.data / "services"),

@@ -146,12 +146,14 @@ def _functions(session: Session) -> list[Deployed]:
 
 def _show(report: Report) -> None:
     console = display.console()
-    current = {True: "as in the checkout", False: "the checkout has changed: `tidemill up`", None: ""}[report.current]
+    stack = f"{report.stack}: {report.stack_status or 'not deployed'}" if report.running else report.stack
+    if report.running and report.current is not None:
+        stack += ", as in the checkout" if report.current else "; the checkout has changed since: `tidemill up`"
     where: list[tuple[str, str]] = [
         ("running", "yes" if report.running else "no"),
         ("endpoint", report.endpoint or "-"),
         ("process", f"{report.pid}, its log is {report.log}" if report.pid else "-"),
-        ("stack", f"{report.stack}: {report.stack_status or 'not deployed'}" + (f", {current}" if current else "")),
+        ("stack", stack),
         ("API", report.api or "-"),
         ("bucket", report.bucket or "-"),
     ]
