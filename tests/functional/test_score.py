@@ -33,6 +33,7 @@ ROWS: list[tuple[tuple[str, ...], tuple[Any, ...]]] = [
     (("41", "100", "TwoYears", "TRUE", "2024-12-31"), (41, 100, "TwoYears", True, "2024-12-31")),
     (("5.0", "0.1", 'a "b", c', "false", "2020-01-01"), (5.0, 0.1, 'a "b", c', False, "2020-01-01")),
     (("16777217", "1e-30", "Yearly", "true", "1999-12-31"), (16777217, 1e-30, "Yearly", True, "1999-12-31")),
+    (("12", "?", " Yearly ", "-", "null"), (12, "?", " Yearly ", "-", "null")),
     (("29", "70.35", "é ü", "false", "2022-05-14"), (29, 70.35, "é ü", False, "2022-05-14")),
 ]
 INPUTS = ("tenure", "monthly", "contract", "senior", "joined")

@@ -28,6 +28,8 @@ T = TypeVar("T")
 Task = Literal["binary", "multiclass", "regression"]
 Status = Literal["RUNNING", "WAITING_FOR_APPROVAL", "LIVE", "REFUSED_DATA", "REFUSED_BY_GATE", "FAILED"]
 Verdict = Literal["pass", "warn", "refuse"]
+#: Texts that mean missing, besides what a spec's `missing_values` names. Blanks around a text do not count.
+MISSING_WORDS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "Null", "None", "?", "-")
 Architecture = Literal["x86_64", "arm64"]  #: of a Lambda function
 #: What a column holds. `integer` and `number` become float32 features, `boolean` and
 #: `category` become text features, `date` is expanded to numbers, `text` is long free text.
@@ -415,7 +417,7 @@ class Signature:
     inputs: tuple[InputField, ...]
     classes: tuple[str, ...] = ()  #: in the order of the probabilities; empty for regression
     positive_class: str | None = None  #: binary only
-    missing_values: tuple[str, ...] = ()  #: the spec's, so that a file to score reads the same cells as missing
+    missing_values: tuple[str, ...] = ()  #: the spec's, so that files and calls take the same values as missing
     format_version: int = 1
 
 

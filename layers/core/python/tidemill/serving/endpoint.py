@@ -7,12 +7,12 @@ knows nothing of where models come from.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from tidemill.contracts import Signature, loads
 from tidemill.errors import NotFound, StorageError
 from tidemill.serving import captures, outputs
+from tidemill.serving.missing_values import MissingValues
 from tidemill.serving.model_cache import ModelCache
 from tidemill.serving.scoring import Model, Prediction
 
@@ -48,21 +48,18 @@ class Models(Protocol):
         """All versions, newest first. Raises NotFound when there is no such model."""
 
 
-@dataclass(frozen=True)
 class Served:
     """A loaded model version, and what the registry knows of it."""
 
-    model: Model
-    facts: VersionFacts
-
-    @property
-    def signature(self) -> Signature:
-        """The model's inputs and outputs."""
-        return self.model.signature
+    def __init__(self, model: Model, facts: VersionFacts) -> None:
+        self.signature = model.signature
+        self.facts = facts
+        self._model = model
+        self._missing = MissingValues(model.signature.missing_values)
 
     def predict(self, columns: Mapping[str, Sequence[Any]]) -> Prediction:
         """Predict from raw values by column. Raises InputRefused naming the field that does not fit."""
-        return self.model.predict(self.model.encoder.encode(columns))
+        return self._model.predict(self._model.encoder.encode(self._missing.taken_out(columns)))
 
 
 class Endpoint:
