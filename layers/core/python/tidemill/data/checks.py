@@ -1,0 +1,78 @@
+"""The verdicts about a table, in the order in which they were reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tidemill.contracts import Check, Verdict
+
+#: Every check by name, and what it says when it finds nothing; None when it speaks always, or only of a finding.
+PASSED: dict[str, str | None] = {
+    "readable": None,
+    "reading_assumption": "nothing had to be assumed to read the file",
+    "duplicate_headers": "every column has a name of its own",
+    "enough_rows": None,
+    "spec_names": "every column that the spec names is there",
+    "declared_type": "every cell fits the type that the spec declares for its column",
+    "target_found": None,
+    "target_assumed": None,
+    "target_missing_values": "every row has a target",
+    "target_varies": None,
+    "task": None,
+    "class_count": None,
+    "class_size": None,
+    "class_imbalance": None,
+    "positive_class": None,
+    "features_left": None,
+    "duplicate_rows": "no row is there twice",
+    "empty_column": "every column has values",
+    "constant_column": "no column has the same value in every row",
+    "id_column": "no column only names the rows",
+    "mixed_values": "no column mixes numbers or dates with other texts",
+    "ambiguous_dates": "every date has one meaning",
+    "infinite_values": "no number is infinite",
+    "leak": "no column gives the target away",
+    "schema_missing_column": "no column of the previous version is missing",
+    "schema_new_column": "no column is new since the previous version",
+    "schema_type_changed": "no column has changed its type since the previous version",
+}
+#: Refusals that no policy can lift, since nothing can be learned without what they ask for.
+FINAL = frozenset(
+    {"readable", "declared_type", "target_found", "target_varies", "task", "positive_class", "features_left"}
+)
+
+
+class Checks:
+    """Collects verdicts; a policy changes what a finding means."""
+
+    def __init__(self, policy: Mapping[str, Verdict]) -> None:
+        self._policy = policy
+        self._checks: list[Check] = []
+
+    def found(self, name: str, verdict: Verdict, detail: str, column: str | None = None) -> None:
+        """Add a finding; the policy for its check decides the verdict when it has one."""
+        if not (name in FINAL and verdict == "refuse"):
+            verdict = self._policy.get(name, verdict)
+        self._checks.append(Check(name, column, verdict, detail))
+
+    def passed(self, name: str, detail: str) -> None:
+        """Add that a check found nothing to complain about."""
+        self._checks.append(Check(name, None, "pass", detail))
+
+    def nothing_found(self, names: Iterable[str]) -> None:
+        """Add for each check that found nothing that it passed."""
+        spoken = {check.name for check in self._checks}
+        for name in names:
+            detail = PASSED[name]
+            if detail is not None and name not in spoken:
+                self.passed(name, detail)
+
+    @property
+    def all(self) -> tuple[Check, ...]:
+        """Every verdict."""
+        return tuple(self._checks)
+
+    @property
+    def refusal(self) -> str | None:
+        """The first refusing verdict's sentence."""
+        return next((check.detail for check in self._checks if check.verdict == "refuse"), None)

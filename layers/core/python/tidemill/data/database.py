@@ -1,0 +1,40 @@
+"""A duckdb database in a folder of its own: on disk, within a memory limit, without network.
+
+One thread, because sums over floating-point numbers depend on their order and the same
+upload must give the same profile, to the last digit.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+#: Megabytes that duckdb may use before it spills to the work folder. Python and the upload's chunks come on top.
+MEMORY_MB = 256
+
+
+def connect(work: Path, memory_mb: int = MEMORY_MB) -> duckdb.DuckDBPyConnection:
+    """Open a new database in the folder `work`, which also takes what spills out of memory."""
+    settings = {
+        "home_directory": str(work),
+        "temp_directory": str(work / "spill"),
+        "extension_directory": str(work / "extensions"),
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "memory_limit": f"{memory_mb}MB",
+        "threads": "1",
+    }
+    connection = duckdb.connect(str(work / "table.duckdb"), config=settings)
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def literal(text: str) -> str:
+    """The text as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """The name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'

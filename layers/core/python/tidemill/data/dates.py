@@ -1,0 +1,115 @@
+"""Texts that are dates: forms that have one meaning, told apart over a whole column.
+
+11/8/2018 alone can be two days. A column of such texts is a date when only one order of
+day and month fits every value of it; otherwise it is ambiguous and stays text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from tidemill.data.database import literal
+
+_CLOCK = r"\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?"
+_FRACTION = r":\d{2}\.\d*[1-9]"
+_ZONE = r" ?(Z|UTC|[+-]\d{2}(:?\d{2})?)"
+_CLOCK_AND_ZONE = rf":.*{_ZONE}$"
+_MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
+#: A time of day behind a date, and its forms for strptime.
+_AFTER = rf"( {_CLOCK}( ?[ap]m)?)?"
+_AFTER_FORMS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+
+
+@dataclass(frozen=True)
+class DateForm:
+    """A way to write dates."""
+
+    name: str
+    pattern: str  #: of the whole text, in lower or upper case
+    parse: str  #: SQL from the text, written TEXT, to a TIMESTAMP; null where it is no real date
+
+    def sql(self, text: str) -> str:
+        """SQL that gives the TIMESTAMP of a text in this form, null for any other text."""
+        matches = f"regexp_full_match({text}, {literal(self.pattern)}, 'i')"
+        return f"CASE WHEN {matches} THEN {self.parse.replace('TEXT', text)} END"
+
+
+def _strptime(text: str, *days: str) -> str:
+    forms = ", ".join(literal(day + after) for day in days for after in _AFTER_FORMS)
+    return f"try_strptime({text}, [{forms}])"
+
+
+_IN_ZONE = "try_cast(replace(replace(replace(TEXT, ' UTC', 'Z'), ' +', '+'), ' -', '-') AS TIMESTAMPTZ)"
+_ISO = (
+    f"CASE WHEN contains(TEXT, ':') AND regexp_matches(TEXT, {literal(_CLOCK_AND_ZONE)}, 'i') "
+    f"THEN {_IN_ZONE} AT TIME ZONE 'UTC' ELSE try_cast(TEXT AS TIMESTAMP) END"
+)
+_NUMERIC = rf"\d{{1,2}}[-/]\d{{1,2}}[-/]\d{{4}}{_AFTER}"
+ISO = DateForm("ISO 8601", rf"\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}}([T ]{_CLOCK}({_ZONE})?)?", _ISO)
+FORMS = (
+    ISO,
+    DateForm("year-month", r"\d{4}-\d{2}", "try_strptime(TEXT, '%Y-%m')"),
+    DateForm("day.month.year", rf"\d{{1,2}}\.\d{{1,2}}\.\d{{4}}{_AFTER}", _strptime("TEXT", "%d.%m.%Y")),
+    DateForm("day/month/year", _NUMERIC, _strptime("replace(TEXT, '-', '/')", "%d/%m/%Y")),
+    DateForm("month/day/year", _NUMERIC, _strptime("replace(TEXT, '-', '/')", "%m/%d/%Y")),
+    DateForm(
+        "day month year",
+        rf"\d{{1,2}}[- ]{_MONTH}[- ]\d{{4}}{_AFTER}",
+        _strptime("replace(TEXT, '-', ' ')", "%d %b %Y", "%d %B %Y"),
+    ),
+    DateForm(
+        "month day, year",
+        rf"{_MONTH} \d{{1,2}},? \d{{4}}{_AFTER}",
+        _strptime("replace(TEXT, ',', '')", "%b %d %Y", "%B %d %Y"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class DateStyle:
+    """How a column's dates are read and written."""
+
+    form: DateForm
+    clock: bool  #: whether there is a time of day
+    fraction: bool  #: whether there are fractions of a second
+    zone: bool  #: whether there is an offset from UTC
+
+    def iso(self, timestamp: str) -> str:
+        """SQL that writes a TIMESTAMP as ISO 8601, in UTC with Z when the texts named a zone."""
+        style = "%Y-%m-%d"
+        if self.clock:
+            style += "T%H:%M:%S" + (".%f" if self.fraction else "") + ("Z" if self.zone else "")
+        return f"strftime({timestamp}, {literal(style)})"
+
+
+def fitting(connection: duckdb.DuckDBPyConnection, column: str, sample: Sequence[str]) -> dict[DateForm, int]:
+    """How many texts of a column each form reads; only forms that read most of the sample are tried on all."""
+    hopeful = [form for form in FORMS if _share(connection, form, sample) >= 0.9] if sample else []
+    if not hopeful:
+        return {}
+    counts = ", ".join(f"count({form.sql(column)})" for form in hopeful)
+    (read,) = connection.execute(f"SELECT {counts} FROM cells").fetchall()
+    return dict(zip(hopeful, read, strict=True))
+
+
+def _share(connection: duckdb.DuckDBPyConnection, form: DateForm, sample: Sequence[str]) -> float:
+    (read,) = connection.execute(
+        f"SELECT count({form.sql('t')}) FROM (SELECT unnest(?) AS t)", [list(sample)]
+    ).fetchall()[0]
+    return float(read) / len(sample)
+
+
+def style(connection: duckdb.DuckDBPyConnection, column: str, form: DateForm) -> DateStyle:
+    """The style of a column of `cells` whose texts are all in one form."""
+    fraction, zone = (
+        f"coalesce(bool_or(clock AND regexp_matches({column}, {literal(pattern)}, 'i')), false)"
+        for pattern in (_FRACTION, _CLOCK_AND_ZONE)
+    )
+    found = connection.execute(
+        f"SELECT coalesce(bool_or(clock), false), {fraction}, {zone} "
+        f"FROM (SELECT {column}, contains({column}, ':') AS clock FROM cells)"
+    ).fetchall()[0]
+    return DateStyle(form, *found)

@@ -1,0 +1,306 @@
+"""From an uploaded file to an accepted table, or to the reasons why it is refused.
+
+Read it; type its columns; choose target and task; count; give each column its role;
+check; write what is accepted as canonical Parquet under the hash of its content.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tidemill.contracts import Check, ColumnProfile, DatasetRef, Profile, Role, Task, TopValue, Validated
+from tidemill.data import column_types, leaks, parquet, roles, schema, statistics, target
+from tidemill.data.checks import PASSED, Checks
+from tidemill.data.column_types import Column
+from tidemill.data.content import check_size
+from tidemill.data.leaks import Candidate
+from tidemill.data.reading import Table, read_table
+from tidemill.data.roles import Assigned
+from tidemill.data.statistics import Statistics
+from tidemill.errors import DataRefused
+from tidemill.spec import Spec
+
+#: Rows from which leaks are judged; more tell nothing new.
+LEAK_ROWS = 200_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What validation found."""
+
+    checks: tuple[Check, ...]
+    profile: Profile | None  #: None when no table could be read
+    dataset: DatasetRef | None  #: None when the table is refused
+    table: Path | None  #: the canonical Parquet of an accepted table
+    refusal: str | None  #: the first refusing check's sentence
+
+    def validated(self) -> Validated:
+        """The result of an accepted table. Raises DataRefused with the first refusing check's sentence otherwise."""
+        if self.dataset is None or self.profile is None or self.profile.task is None or self.profile.target is None:
+            raise DataRefused(self.refusal or "the table was refused")
+        warnings = sum(check.verdict == "warn" for check in self.checks)
+        return Validated(self.dataset, self.profile.task, self.profile.target, warnings)
+
+
+def validate(
+    fetch: Callable[[Path], None],
+    size: int,
+    name: str,
+    spec: Spec,
+    previous: Profile | None,
+    work: Path,
+    max_bytes: int,
+) -> Outcome:
+    """Validate an uploaded table.
+
+    Parameters
+    ----------
+    fetch
+        writes the upload to a path; not called when it is too large.
+    size
+        of the upload in bytes.
+    name
+        the upload's file name.
+    previous
+        the profile of the project's previous accepted version.
+    work
+        an empty folder for the upload and what is made of it: about four times its size.
+    max_bytes
+        a larger upload is refused.
+    """
+    expected = {*_named_by(spec), *(column.name for column in previous.columns)} if previous else _named_by(spec)
+    try:
+        check_size(size, max_bytes)
+        upload = work / "upload"
+        fetch(upload)
+        table = read_table(upload, name, work, max_bytes, expected)
+    except DataRefused as error:
+        return Outcome((Check("readable", None, "refuse", str(error)),), None, None, None, str(error))
+    with closing(table.connection):
+        return _Validation(table, spec, previous).run(work / "data.parquet")
+
+
+class _Validation:
+    """The validation of one table, step by step."""
+
+    def __init__(self, table: Table, spec: Spec, previous: Profile | None) -> None:
+        self.table = table
+        self.connection = table.connection
+        self.spec = spec
+        self.previous = previous
+        self.checks = Checks(spec.checks.policy)
+
+    def run(self, path: Path) -> Outcome:
+        columns = self._typed_columns()
+        self._check_reading(columns)
+        chosen = target.choose(columns, self.spec, self.previous.target if self.previous else None, self.checks)
+        rows = self._create_values(columns, chosen)
+        counted = [statistics.of_column(self.connection, "typed", column, rows) for column in columns]
+        duplicates = statistics.duplicate_rows(self.connection, "typed", columns, rows)
+        self._check_rows(rows, duplicates)
+        classes: tuple[TopValue, ...] = ()
+        task: Task | None = None
+        if chosen is not None:
+            classes = statistics.top_values(self.connection, "typed", chosen, target.MAX_CLASSES + 1)
+            task = target.decide_task(chosen, counted[chosen.index], classes, self.spec, self.checks)
+        assigned = roles.assign(
+            self.connection, "typed", columns, counted, rows, chosen, self.table.row_number, self.spec, self.checks
+        )
+        if chosen is not None and task is not None:
+            assigned = self._without_leaks(columns, assigned, chosen, task, classes, rows)
+            self._check_features(assigned)
+        if self.previous is not None:
+            schema.compare(columns, self.previous, self.spec, self.checks)
+        self.checks.nothing_found(
+            name for name in PASSED if self.previous is not None or not name.startswith("schema_")
+        )
+        if task not in (None, "regression") and chosen is not None:
+            counted[chosen.index] = replace(counted[chosen.index], top=classes[: statistics.TOP])
+        profile = Profile(
+            rows=rows,
+            duplicate_rows=duplicates,
+            columns=tuple(map(_profile_of, columns, assigned, counted, [rows] * len(columns))),
+            reading=self.table.reading,
+            target=chosen.name if chosen else None,
+            task=task,
+        )
+        refusal = self.checks.refusal
+        if refusal is not None:
+            return Outcome(self.checks.all, profile, None, None, refusal)
+        version = parquet.write(self.connection, "typed", columns, path)
+        return Outcome(self.checks.all, profile, DatasetRef(version, rows, len(columns)), path, None)
+
+    # --- columns and rows ----------------------------------------------------------------------
+
+    def _typed_columns(self) -> list[Column]:
+        column_types.create_cells(self.connection, len(self.table.names), self.spec.missing_values)
+        self.connection.execute("DROP TABLE raw")
+        return column_types.infer(self.table, self.spec.columns)
+
+    def _create_values(self, columns: Sequence[Column], chosen: Column | None) -> int:
+        """Make the table `typed` of the rows that have a target; returns how many."""
+        kept = "true"
+        total = self.table.rows
+        if chosen is not None:
+            has_target = f"{chosen.value()} IS NOT NULL"
+            (present,) = self.connection.execute(f"SELECT count(*) FROM cells WHERE {has_target}").fetchall()[0]
+            missing = total - present
+            if missing:
+                verdict = "refuse" if missing > total / 2 else "warn"
+                self.checks.found(
+                    "target_missing_values",
+                    verdict,  # type: ignore[arg-type]
+                    f"{missing:,} of {total:,} rows have no target: "
+                    + ("fill them in, or choose another target" if verdict == "refuse" else "they were left out"),
+                    chosen.name,
+                )
+            kept = has_target if present else "true"
+        values = ", ".join(f"{column.value()} AS {column.cell}" for column in columns)
+        self.connection.execute(f"CREATE TABLE typed AS SELECT {values} FROM cells WHERE {kept}")
+        self.connection.execute("DROP TABLE cells")
+        (rows,) = self.connection.execute("SELECT count(*) FROM typed").fetchall()[0]
+        return int(rows)
+
+    # --- checks --------------------------------------------------------------------------------
+
+    def _check_reading(self, columns: Sequence[Column]) -> None:
+        reading = self.table.reading
+        self.checks.passed(
+            "readable",
+            f"read as {reading.format}{' (gzip)' if reading.compression else ''}: "
+            f"{self.table.rows:,} rows and {len(columns)} columns",
+        )
+        for assumption in reading.assumptions:
+            self.checks.found("reading_assumption", "warn", assumption)
+        for column in columns:
+            for oddity in column.oddities:
+                verdict = "refuse" if oddity.check == "declared_type" else "warn"
+                self.checks.found(oddity.check, verdict, oddity.detail, column.name)  # type: ignore[arg-type]
+        names = [column.name for column in columns]
+        for field, name in _column_names(self.spec):
+            if name not in names:
+                close = difflib.get_close_matches(name, names, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else "correct the spec"
+                verdict = "warn" if field in ("ignore", "id_columns") else "refuse"
+                self.checks.found(
+                    "spec_names",
+                    verdict,  # type: ignore[arg-type]
+                    f"the table has no column {name!r}, which {field} of the spec names: {hint}",
+                )
+        for name in self.spec.checks.policy:
+            if name not in PASSED:
+                close = difflib.get_close_matches(name, PASSED, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(PASSED)}"
+                self.checks.found("spec_names", "warn", f"checks.policy of the spec names no check {name!r}: {hint}")
+
+    def _check_rows(self, rows: int, duplicates: int) -> None:
+        least = self.spec.checks.min_rows
+        if rows < least:
+            self.checks.found(
+                "enough_rows", "refuse", f"the table has {rows:,} rows with a target and {least} are needed: add rows"
+            )
+        else:
+            self.checks.passed("enough_rows", f"{rows:,} rows, of which {least} are needed")
+        if duplicates:
+            self.checks.found(
+                "duplicate_rows",
+                "warn",
+                f"{duplicates:,} of {rows:,} rows repeat another one in every column: "
+                "a model may be tested on rows that it has seen",
+            )
+
+    def _check_features(self, assigned: Sequence[Assigned]) -> None:
+        features = sum(one.role in ("feature", "time") for one in assigned)
+        if features:
+            self.checks.passed("features_left", f"{features} columns can be learned from")
+        else:
+            self.checks.found(
+                "features_left", "refuse", "no column is left to learn from: upload a table with more columns"
+            )
+
+    def _without_leaks(
+        self,
+        columns: Sequence[Column],
+        assigned: Sequence[Assigned],
+        chosen: Column,
+        task: Task,
+        classes: Sequence[TopValue],
+        rows: int,
+    ) -> list[Assigned]:
+        """The roles after looking for columns that give the target away."""
+        part = f"hash(rowid) % {rows} < {LEAK_ROWS}" if rows > LEAK_ROWS else "true"
+
+        def load(sql: str) -> np.ndarray:
+            answer = self.connection.execute(f"SELECT {sql} AS v FROM typed WHERE {part}")
+            return parquet.plain(answer.fetchnumpy()["v"])
+
+        candidates = [
+            _candidate(column, load)
+            for column, one in zip(columns, assigned, strict=True)
+            if one.role == "feature" and column.type != "text"
+        ]
+        if task == "regression":
+            found = leaks.of_number(chosen.name, load(f"{chosen.cell}::DOUBLE"), candidates)
+        else:
+            codes = {top.value: code for code, top in enumerate(classes)}
+            values = [codes.get(value, len(codes)) for value in load(f"{chosen.cell}::VARCHAR")]
+            found = leaks.of_classes(chosen.name, np.array(values, dtype=np.int64), candidates)
+            if chosen.type in ("integer", "number") and len(classes) > 2:
+                numbers = [candidate for candidate in candidates if candidate.numeric]
+                found += leaks.of_sums(chosen.name, load(f"{chosen.cell}::DOUBLE"), numbers)
+        role: Role = "leak" if self.spec.leaks == "drop" else "feature"
+        what = {"drop": "it is not used", "warn": "it is used all the same, as the spec says", "refuse": "remove it"}
+        reasons = {leak.column: leak.detail for leak in found}
+        for name, detail in reasons.items():
+            verdict = "refuse" if self.spec.leaks == "refuse" else "warn"
+            self.checks.found("leak", verdict, f"{detail}: {what[self.spec.leaks]}", name)  # type: ignore[arg-type]
+        return [
+            Assigned(role, reasons[column.name]) if column.name in reasons else one
+            for column, one in zip(columns, assigned, strict=True)
+        ]
+
+
+def _candidate(column: Column, load: Callable[[str], np.ndarray]) -> Candidate:
+    numeric = column.type in ("integer", "number", "date")
+    sql = statistics.as_number(column) if numeric else column.cell
+    return Candidate(column.name, lambda: load(sql), numeric, column.type == "date")
+
+
+def _profile_of(column: Column, assigned: Assigned, known: Statistics, rows: int) -> ColumnProfile:
+    return ColumnProfile(
+        name=column.name,
+        type=column.type,
+        role=assigned.role,
+        rows=rows,
+        missing=known.missing,
+        distinct=known.distinct,
+        minimum=known.minimum,
+        maximum=known.maximum,
+        mean=known.mean,
+        std=known.std,
+        quantiles=known.quantiles,
+        histogram=known.histogram,
+        top=() if assigned.role == "id" else known.top,
+        note=assigned.note,
+    )
+
+
+def _column_names(spec: Spec) -> list[tuple[str, str]]:
+    """Every column that the spec names beside the target, with the field that names it."""
+    single = [("time_column", spec.time_column), ("group_column", spec.group_column)]
+    return [
+        *(("columns", name) for name in spec.columns),
+        *(("ignore", name) for name in spec.ignore),
+        *(("id_columns", name) for name in spec.id_columns),
+        *((field, name) for field, name in single if name is not None),
+    ]
+
+
+def _named_by(spec: Spec) -> set[str]:
+    return {name for _, name in _column_names(spec)} | ({spec.target} if spec.target else set())
