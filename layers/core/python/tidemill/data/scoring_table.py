@@ -6,14 +6,19 @@ hold, so that a cell means the same here as in training and at the endpoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+import difflib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tidemill.contracts import Reading, Signature
+from tidemill.contracts import ColumnType, InputField, Reading, Signature
+from tidemill.data.column_types import Column, as_type, create_cells
+from tidemill.data.parquet import plain
+from tidemill.data.reading import Table, cell, read_table
+from tidemill.errors import DataRefused
 
 
 @dataclass(frozen=True)
@@ -33,18 +38,51 @@ class Batch:
 class ScoringTable:
     """Rows in the file's order; on disk until a batch is asked for."""
 
-    rows: int
-    columns: tuple[str, ...]  #: uploaded columns in the file's order
-    reading: Reading
+    def __init__(self, table: Table, inputs: Sequence[Column]) -> None:
+        self._table = table
+        self._inputs = inputs
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are, at least one."""
+        return self._table.rows
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The uploaded columns in the file's order."""
+        return self._table.names
+
+    @property
+    def reading(self) -> Reading:
+        """How the file was read."""
+        return self._table.reading
 
     def batches(self, rows: int) -> Iterator[Batch]:
         """Batches of `rows` rows, the last one shorter. Memory is that of one batch."""
-        raise NotImplementedError
+        values = [
+            f"{column.date.iso(column.value()) if column.date else column.value()} AS {column.cell}"
+            for column in self._inputs
+        ]
+        texts = [f"coalesce({cell(i)}, '') AS {cell(i)}" for i in range(len(self.columns))]
+        for start in range(0, self.rows, rows):
+            raw = self._fetch("cells", values, start, rows) if values else {}
+            original = self._fetch("raw", texts, start, rows)
+            yield Batch(
+                start=start,
+                raw={column.name: _floats(raw[column.cell], column.type) for column in self._inputs},
+                original={name: original[cell(i)] for i, name in enumerate(self.columns)},
+            )
+
+    def _fetch(self, table: str, cells: Sequence[str], start: int, rows: int) -> dict[str, np.ndarray]:
+        within = f"rowid >= {start} AND rowid < {start + rows}"
+        answer = self._table.connection.execute(f"SELECT {', '.join(cells)} FROM {table} WHERE {within}")
+        return {name: plain(values) for name, values in answer.fetchnumpy().items()}
 
 
+@contextmanager
 def read_scoring_table(
     path: Path, name: str, signature: Signature, work: Path, max_bytes: int
-) -> AbstractContextManager[ScoringTable]:
+) -> Iterator[ScoringTable]:
     """Read an uploaded file that a model is to score.
 
     Parameters
@@ -66,4 +104,33 @@ def read_scoring_table(
         no usable table, a required column is missing, or a value does not fit its type; the message names column, row
         (from 1, without the header) and value.
     """
-    raise NotImplementedError
+    table = read_table(path, name, work, max_bytes, {field.name for field in signature.inputs})
+    try:
+        create_cells(table.connection, len(table.names), signature.missing_values)
+        inputs = [_input(table, field) for field in signature.inputs if field.required or field.name in table.names]
+        yield ScoringTable(table, inputs)
+    finally:
+        table.connection.close()
+
+
+def _input(table: Table, field: InputField) -> Column:
+    """A column of the table as an input of the model. Raises DataRefused."""
+    if field.name not in table.names:
+        close = difflib.get_close_matches(field.name, table.names, n=1)
+        hint = f"did you mean to name {close[0]!r} so?" if close else f"it has {', '.join(table.names[:30])}"
+        raise DataRefused(f"the table has no column {field.name!r}, which the model needs: {hint}")
+    index = table.names.index(field.name)
+    # A model takes any number where its training data had whole ones, and so does the endpoint.
+    kind: ColumnType = "number" if field.type == "integer" else field.type
+    column = as_type(table.connection, index, field.name, kind)
+    if field.required:
+        row = table.connection.execute(
+            f"SELECT rowid + 1 FROM cells WHERE ({column.value()}) IS NULL ORDER BY rowid LIMIT 1"
+        ).fetchone()
+        if row is not None:
+            raise DataRefused(f"the column {field.name!r} has no value in row {row[0]}, and the model needs it there")
+    return column
+
+
+def _floats(values: np.ndarray, kind: ColumnType) -> np.ndarray:
+    return values.astype(np.float64, copy=False) if kind == "number" else values
