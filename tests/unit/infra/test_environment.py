@@ -1,0 +1,50 @@
+"""The template gives every function exactly the environment that its settings class reads."""
+
+import dataclasses
+
+import pytest
+
+from tidemill import settings
+
+from .conftest import Json
+
+CLASSES = {
+    name.removesuffix("Settings").lower(): cls
+    for name, cls in vars(settings).items()
+    if name.endswith("Settings") and dataclasses.is_dataclass(cls)
+}
+
+
+def test_every_function_has_a_settings_class(functions: dict[str, Json]) -> None:
+    assert set(functions) == set(CLASSES)
+
+
+@pytest.mark.parametrize("stage", CLASSES)
+def test_the_environment_is_the_settings_class(stage: str, functions: dict[str, Json]) -> None:
+    declared = functions[stage]["Environment"]["Variables"]
+    assert set(declared) == {field.name.upper() for field in dataclasses.fields(CLASSES[stage])}
+
+
+@pytest.mark.parametrize("stage", CLASSES)
+def test_a_setting_has_the_same_value_in_every_function(stage: str, functions: dict[str, Json]) -> None:
+    expected = {
+        "ARTIFACT_BUCKET": {"Ref": "ArtifactBucket"},
+        "DATA_BUCKET": {"Fn::Sub": "${AWS::StackName}-data-${AWS::AccountId}-${AWS::Region}"},
+        "TABLE": {"Ref": "Table"},
+        "TOPIC": {"Ref": "Topic"},
+        "EVENT_BUS": {"Ref": "EventBus"},
+        "CAPTURE_QUEUE": {"Ref": "CaptureQueue"},
+        "PREDICT_FUNCTION": {"Ref": "PredictFunction"},
+        "TRAINING_STATE_MACHINE": {"Ref": "TrainingStateMachine"},
+        "SCORING_STATE_MACHINE": {"Ref": "ScoringStateMachine"},
+        "MAX_UPLOAD_MB": {"Ref": "MaxUploadMb"},
+        "SLICE_ROWS": {"Ref": "SliceRows"},
+        "ALIAS_SECONDS": {"Ref": "AliasSeconds"},
+    }
+    for name, value in functions[stage]["Environment"]["Variables"].items():
+        assert name == "API_URL" or value == expected[name]
+
+
+def test_the_made_name_of_the_data_bucket_is_its_name(template: Json) -> None:
+    name = template["Resources"]["DataBucket"]["Properties"]["BucketName"]
+    assert name == {"Fn::Sub": "${AWS::StackName}-data-${AWS::AccountId}-${AWS::Region}"}

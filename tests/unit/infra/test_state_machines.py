@@ -1,0 +1,262 @@
+"""The definitions in infra/ are valid, retry what is worth it, and lose no failure."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from typing import Any
+
+import pytest
+from cfnlint import lint_all
+
+from tidemill import errors
+from tidemill.contracts import CandidateRef, Failure, Planned, Prepared, Registered, Slice, from_json, to_json
+
+from .conftest import ROOT, Json, expressions, states
+
+SERVICE_ERRORS = {
+    *("Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"),
+    *("Lambda.ClientExecutionTimeoutException", "Lambda.TooManyRequestsException"),
+}
+#: What MiniStack, LocalStack or moto does not do as AWS does.
+NOT_EVERYWHERE = {"ItemBatcher", "ResultWriter", "HeartbeatSeconds", "HeartbeatSecondsPath", "ToleratedFailureCount"}
+
+
+def tasks(definition: Json) -> dict[str, Json]:
+    return {name: state for name, state in states(definition) if state["Type"] == "Task"}
+
+
+# --- valid ---------------------------------------------------------------------------------------
+
+
+def lint(definition: Json) -> list[str]:
+    """What cfn-lint says of a definition when it can see it.
+
+    Behind a DefinitionUri it is invisible to cfn-lint. Expressions for numbers are filled in, since cfn-lint 1.58
+    only takes numbers where AWS takes both.
+    """
+    definition = copy.deepcopy(definition)
+    for _, state in states(definition):
+        for name in ("TimeoutSeconds", "MaxConcurrency"):
+            if str(state.get(name, "")).startswith("{%"):
+                state[name] = 1
+    properties = {"RoleArn": "arn:aws:iam::123456789012:role/machine", "Definition": definition}
+    template = {"Resources": {"Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}}}
+    found = lint_all(json.dumps(template))
+    return [f"{match.rule.id} {match.message}" for match in found if not match.rule.id.startswith("I")]
+
+
+def test_cfn_lint_finds_nothing(definition: Json) -> None:
+    assert lint(definition) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["StartAt"], "Nowhere"),
+        (["States", "Conclude", "Resources"], "arn:aws:states:::lambda:invoke"),
+        (["States", "Conclude", "TimeoutSeconds"], "soon"),
+        (["States", "Conclude", "Type"], "Job"),
+        (["States", "Conclude", "InputPath"], "$.run"),
+    ],
+)
+def test_cfn_lint_would_find_it(definition: Json, path: list[str], value: str) -> None:
+    broken = node = copy.deepcopy(definition)
+    for step in path[:-1]:
+        node = node[step]
+    node[path[-1]] = value
+    assert any(finding.startswith("E3601") for finding in lint(broken))
+
+
+def test_another_parser_accepts_it(definition: Json, machine: str) -> None:
+    """moto has the grammar of the whole language, JSONata fields included."""
+    from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+
+    program, _ = AmazonStateLanguageParser.parse(json.dumps(definition))
+    assert program is not None
+
+
+def test_the_placeholders_are_those_that_the_template_fills_in(template: Json, machine: str, source: str) -> None:
+    declared = template["Resources"][f"{machine.capitalize()}StateMachine"]["Properties"]["DefinitionSubstitutions"]
+    assert set(re.findall(r"\$\{([^}]*)\}", source)) == set(declared)
+
+
+def test_the_file_is_json_before_anything_is_filled_in(source: str) -> None:
+    assert json.loads(source)["QueryLanguage"] == "JSONata"
+
+
+def test_every_state_is_reached_and_every_next_is_there(definition: Json) -> None:
+    def targets(state: Json) -> set[str]:
+        ways = [state, *state.get("Choices", []), *state.get("Catch", [])]
+        return {way[key] for way in ways for key in ("Next", "Default") if key in way}
+
+    for scope in [definition, *(state["ItemProcessor"] for _, state in states(definition) if "ItemProcessor" in state)]:
+        reached, todo = set(), {scope["StartAt"]}
+        while todo:
+            name = todo.pop()
+            reached.add(name)
+            todo |= targets(scope["States"][name]) - reached
+        assert reached == set(scope["States"])
+
+
+def test_nothing_is_used_that_does_not_run_everywhere(definition: Json) -> None:
+    for name, state in states(definition):
+        assert not NOT_EVERYWHERE & set(state), name
+        assert not (state["Type"] == "Succeed" and "Output" in state), name
+    assert "$uuid" not in json.dumps(definition)
+    assert "$hash" not in json.dumps(definition)
+
+
+# --- time limits, retries, failures --------------------------------------------------------------
+
+
+def test_every_task_ends_before_its_function_is_stopped(definition: Json, functions: dict[str, Json]) -> None:
+    for name, task in tasks(definition).items():
+        stage = task["Arguments"]["FunctionName"].rpartition(":")[2].removesuffix("Function").lower()
+        if task["Resource"].endswith(".waitForTaskToken"):
+            assert task["TimeoutSeconds"] == "{% $ceil($registered.approval_hours * 3600) %}"
+        else:
+            assert 0 < task["TimeoutSeconds"] < functions[stage]["Timeout"], name
+
+
+def test_only_errors_of_the_service_are_retried_and_not_all_at_once(definition: Json) -> None:
+    for name, state in states(definition):
+        if state["Type"] != "Task":
+            assert "Retry" not in state, name
+            continue
+        (retrier,) = state["Retry"]
+        assert set(retrier["ErrorEquals"]) == SERVICE_ERRORS, name
+        assert retrier["JitterStrategy"] == "FULL"
+        assert retrier["BackoffRate"] > 1
+        assert 0 < retrier["MaxDelaySeconds"] <= 300
+        assert 0 < retrier["MaxAttempts"] <= 10
+
+
+def test_every_error_that_is_named_exists(definition: Json) -> None:
+    ours = {name for name, item in vars(errors).items() if isinstance(item, type) and issubclass(item, Exception)}
+    for name, state in states(definition):
+        for error in {e for way in [*state.get("Retry", []), *state.get("Catch", [])] for e in way["ErrorEquals"]}:
+            assert error in ours or error.startswith(("States.", "Lambda.")), f"{name}: {error}"
+    for expression in expressions(definition):
+        for error in re.findall(r"'error': '(\w+)'", expression):
+            assert error in ours
+
+
+def test_every_failure_reaches_the_conclusion(definition: Json) -> None:
+    for name, state in definition["States"].items():
+        if state["Type"] in ("Task", "Map") and name != "Conclude":
+            *named, last = state["Catch"]
+            assert last["ErrorEquals"] == ["States.ALL"], name
+            assert all("States.ALL" not in catcher["ErrorEquals"] for catcher in named), name
+            assert {catcher["Next"] for catcher in state["Catch"]} == {"Conclude"}, name
+    assert "Catch" not in definition["States"]["Conclude"]
+
+
+# --- the expressions, evaluated ------------------------------------------------------------------
+
+
+def evaluate(template: Any, **bindings: Any) -> Any:
+    """A field with its JSONata expressions evaluated."""
+    import jsonata
+
+    if isinstance(template, dict):
+        return {name: evaluate(item, **bindings) for name, item in template.items()}
+    if isinstance(template, str) and template.startswith("{%"):
+        return jsonata.Jsonata.jsonata(template[2:-2].strip()).evaluate(None, bindings)
+    return template
+
+
+@pytest.fixture
+def run() -> Json:
+    return {"run_id": "0" * 32, "project": "churn"}
+
+
+@pytest.fixture
+def training(template: Json) -> Json:
+    return json.loads((ROOT / "infra" / "training.asl.json").read_text())["States"]
+
+
+@pytest.fixture
+def scoring(template: Json) -> Json:
+    return json.loads((ROOT / "infra" / "scoring.asl.json").read_text())["States"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_candidates_are_handed_out_one_by_one(training: Json, run: Json, count: int) -> None:
+    prepared = Prepared(tuple(CandidateRef(f"c{i}", {"depth": i}) for i in range(count)), "roc_auc", 8, 2, 3)
+    given = {"input": to_json(prepared), "context": {"Execution": {"Input": {"run": run}}}}
+    items = evaluate(training["Train"]["Items"], states=given)
+    assert items == to_json(prepared)["candidates"]
+    given["context"]["Map"] = {"Item": {"Index": 0, "Value": items[0]}}
+    selected = evaluate(training["Train"]["ItemSelector"], states=given)
+    assert selected["run"] == run
+    assert from_json(CandidateRef, selected["candidate"]) == prepared.candidates[0]
+    assert from_json(Prepared, selected["prepared"]).candidates == ()
+
+
+@pytest.mark.parametrize("scores", [[{"name": "linear", "mean": None, "seconds": 1.5}], [{"name": "a"}, {"name": "b"}]])
+def test_the_refit_gets_all_scores_as_a_list(training: Json, run: Json, scores: list[Json]) -> None:
+    given = {"input": scores, "context": {"Execution": {"Input": {"run": run}}}}
+    assert evaluate(training["Refit"]["Arguments"]["Payload"], states=given) == {"run": run, "scores": scores}
+
+
+@pytest.mark.parametrize("error", [{"Error": "DataRefused", "Cause": "{}"}, {"Error": "States.Timeout"}])
+def test_a_failure_says_stage_error_and_cause(definition: Json, error: Json) -> None:
+    for name, state in definition["States"].items():
+        for catcher in state.get("Catch", []):
+            bindings = {"states": {"errorOutput": error}, "registered": {"approval_hours": 72}}
+            failure = from_json(Failure, evaluate(catcher["Output"], **bindings)["failure"])
+            if catcher["ErrorEquals"] == ["States.Timeout"]:
+                assert failure == Failure(
+                    "approve", "ApprovalRejected", "nobody decided about the release within 72 hours"
+                )
+            else:
+                assert (failure.error, failure.cause) == (error["Error"], error.get("Cause", "")), name
+
+
+@pytest.mark.parametrize(("hours", "asked"), [(None, False), (0.0004, True), (72.0, True)])
+def test_a_person_is_asked_when_register_says_so(training: Json, hours: float | None, asked: bool) -> None:
+    registered = to_json(Registered("churn", 3, hours))
+    (choice,) = training["ApprovalAsked"]["Choices"]
+    assert evaluate(choice["Condition"], states={"input": registered}) is asked
+    if hours is not None:
+        seconds = evaluate(training["Approve"]["TimeoutSeconds"], registered=registered)
+        assert seconds == int(seconds) == max(1, -(-hours * 3600 // 1))
+
+
+def test_the_conclusion_gets_the_failure_or_null(training: Json, run: Json) -> None:
+    context = {"Execution": {"Input": {"run": run}, "Id": "arn:execution"}}
+    failure = {"stage": "train", "error": "CandidateFailed", "cause": ""}
+    for given, expected in (({"model": "churn", "version": 1}, None), ({"failure": failure}, failure)):
+        payload = evaluate(training["Conclude"]["Arguments"]["Payload"], states={"input": given, "context": context})
+        assert payload == {"run": run, "failure": expected, "execution": "arn:execution"}
+
+
+@pytest.mark.parametrize("status", ["LIVE", "REFUSED_DATA", "REFUSED_BY_GATE", "FAILED"])
+def test_only_a_failed_run_fails_its_execution(definition: Json, status: str) -> None:
+    (choice,) = definition["States"]["Concluded"]["Choices"]
+    concluded = {"input": {"status": status, "reason": "because"}}
+    assert evaluate(choice["Condition"], states=concluded) is (status == "FAILED")
+    failed = definition["States"][choice["Next"]]
+    assert failed["Type"] == "Fail"
+    assert evaluate(failed["Cause"], states=concluded) == "because"
+    assert definition["States"][definition["States"]["Concluded"]["Default"]] == {"Type": "Pass", "End": True}
+
+
+def test_the_slices_come_from_the_manifest_of_the_plan(scoring: Json, run: Json) -> None:
+    planned = Planned("artifacts", "runs/0/plan/manifest.json", 2, 30, 7)
+    reader = scoring["Score"]["ItemReader"]
+    arguments = evaluate(reader["Arguments"], states={"input": to_json(planned)})
+    assert arguments == {"Bucket": planned.manifest_bucket, "Key": planned.manifest_key}
+    assert reader["ReaderConfig"] == {"InputType": "JSON"}
+    (child,) = scoring["Score"]["ItemProcessor"]["States"].values()
+    item = to_json(Slice("0" * 32, "churn", 7, 1, 10, "runs/0/plan/slices/000001.npz"))
+    assert evaluate(child["Arguments"]["Payload"], states={"input": item}) == {"slice": item}
+    assert evaluate(child["Output"], states={"result": {"Payload": {"rows": 10}}}) == 10
+    merged = evaluate(
+        scoring["Merge"]["Arguments"]["Payload"],
+        states={"input": [10, 20], "context": {"Execution": {"Input": {"run": run}}}},
+        planned=to_json(planned),
+    )
+    assert merged == {"run": run, "planned": to_json(planned)}
