@@ -1,0 +1,73 @@
+"""The rows of a run as files: encoded columns with their targets, and predictions about them.
+
+`prepare` writes the rows, `train` and `evaluate` read them; `train` writes what scikit-learn
+predicts on the holdout, `evaluate` proves the exported graph against it. numpy only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tidemill.serving import columns
+from tidemill.serving.scoring import Prediction
+
+_COLUMN = "column:"
+_TARGET = "target"
+_FOLD = "fold"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that a model is fitted or judged on.
+
+    Parameters
+    ----------
+    columns
+        the graph's inputs by name, each of shape (n,): what `serving.features` makes.
+    target
+        (n,) float64: the value, or the index of the class in the signature's classes.
+    folds
+        (n,) int64: the fold in which a row is held out, -1 when it is trained on in all; None for the holdout.
+    """
+
+    columns: dict[str, np.ndarray]
+    target: np.ndarray
+    folds: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def save(self) -> bytes:
+        """The bytes of an .npz file; the same rows give the same bytes."""
+        entries = {_COLUMN + name: values for name, values in self.columns.items()} | {_TARGET: self.target}
+        return columns.save(entries | ({} if self.folds is None else {_FOLD: self.folds}))
+
+    @classmethod
+    def load(cls, data: bytes) -> Rows:
+        """The rows that `save` wrote."""
+        entries = columns.load(data)
+        inputs = {name.removeprefix(_COLUMN): item for name, item in entries.items() if name.startswith(_COLUMN)}
+        return cls(inputs, entries[_TARGET], entries.get(_FOLD))
+
+
+def save_prediction(prediction: Prediction) -> bytes:
+    """The bytes of an .npz file with labels and probabilities, or values."""
+    if prediction.values is not None:
+        return columns.save({"value": prediction.values})
+    if prediction.labels is None or prediction.probabilities is None:
+        raise ValueError("a prediction has labels and probabilities, or values")
+    return columns.save(
+        {"label": prediction.labels}
+        | {f"probability:{index}": column.copy() for index, column in enumerate(prediction.probabilities.T)}
+    )
+
+
+def load_prediction(data: bytes) -> Prediction:
+    """The prediction that `save_prediction` wrote."""
+    entries = columns.load(data)
+    if "value" in entries:
+        return Prediction(values=entries["value"])
+    label = entries.pop("label")
+    return Prediction(labels=label, probabilities=np.column_stack(list(entries.values())))

@@ -1,0 +1,111 @@
+"""The gates of a release: whether the best candidate may become a model version.
+
+Each gate is a pure function of numbers and says in a sentence why it decided so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidemill.contracts import Gate, Interval
+from tidemill.rules.metrics import improvement
+from tidemill.spec import LOWER_IS_BETTER, Gates
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model in service, as it does on the same holdout rows; `value` is null when it cannot be compared."""
+
+    version: int
+    value: float | None
+    difference: Interval | None = None  #: by how much the new model is better
+    why_not: str = ""  #: why it cannot be compared
+
+
+def judge(
+    gates: Gates,
+    metric: str,
+    holdout: Mapping[str, Interval],
+    baseline: Mapping[str, float],
+    champion: Champion | None,
+) -> tuple[Gate, ...]:
+    """All gates, in the order in which they are shown.
+
+    Parameters
+    ----------
+    metric
+        the metric that decides.
+    holdout, baseline
+        the new model's and the baseline's metrics on the holdout; a metric that is not defined there is absent.
+    champion
+        None when no model is in service.
+    """
+    if metric not in holdout:
+        return (
+            Gate(
+                "holdout",
+                "refuse",
+                f"{metric} is not defined on the holdout, which has rows of one class only: "
+                "upload more rows, or let the holdout be larger (holdout.fraction)",
+            ),
+        )
+    value = holdout[metric].value
+    return (
+        *(_minimum(name, bound, holdout) for name, bound in gates.minimum.items()),
+        _baseline(gates, metric, value, baseline[metric]),
+        _champion(gates, metric, value, champion),
+    )
+
+
+def _minimum(metric: str, bound: float, holdout: Mapping[str, Interval]) -> Gate:
+    name = f"minimum_{metric}"
+    if metric not in holdout:
+        measured = ", ".join(holdout)
+        return Gate(name, "refuse", f"the spec asks for {metric}, which this task does not have: it has {measured}")
+    value = holdout[metric].value
+    words = "at most" if metric in LOWER_IS_BETTER else "at least"
+    good = improvement(metric, value, bound) >= 0
+    detail = f"{metric} is {_shown(value)} on the holdout and must be {words} {_shown(bound)}"
+    return Gate(name, "pass" if good else "refuse", detail, value, bound)
+
+
+def _baseline(gates: Gates, metric: str, value: float, bound: float) -> Gate:
+    name = "beats_baseline"
+    if not gates.must_beat_baseline:
+        return Gate(name, "skip", "the spec does not ask the model to beat the baseline", value, bound)
+    good = improvement(metric, value, bound) > 0
+    detail = (
+        f"{metric} is {_shown(value)} on the holdout, better than {_shown(bound)} of a model that ignores the columns"
+        if good
+        else f"{metric} is {_shown(value)} on the holdout, no better than {_shown(bound)} of a model "
+        "that ignores the columns: they say too little about the target"
+    )
+    return Gate(name, "pass" if good else "refuse", detail, value, bound)
+
+
+def _champion(gates: Gates, metric: str, value: float, champion: Champion | None) -> Gate:
+    name = "keeps_up_with_champion"
+    if champion is None:
+        return Gate(name, "skip", "no model is in service yet")
+    if champion.value is None:
+        return Gate(
+            name, "skip", f"version {champion.version} in service cannot be compared: {champion.why_not}", value
+        )
+    margin = gates.champion_margin * abs(champion.value)
+    bound = champion.value + margin if metric in LOWER_IS_BETTER else champion.value - margin
+    good = improvement(metric, value, bound) >= 0
+    detail = (
+        f"{metric} is {_shown(value)} and version {champion.version} in service has {_shown(champion.value)} "
+        f"on the same rows; the new model may be worse by {gates.champion_margin:.1%} of that"
+    )
+    return Gate(name, "pass" if good else "refuse", detail, value, bound)
+
+
+def _shown(value: float) -> str:
+    """Four significant digits, and no exponent for the sizes people have."""
+    if value == 0 or not math.isfinite(value):
+        return str(value)
+    digits = max(0, 3 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(digits, 8)}f}"

@@ -1,0 +1,80 @@
+"""Each gate passes, refuses or steps aside for its own reason, and says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from tidemill.contracts import Gate, Interval
+from tidemill.rules.gates import Champion, judge
+from tidemill.spec import Gates
+
+
+def verdicts(gates: tuple[Gate, ...]) -> dict[str, str]:
+    return {gate.name: gate.verdict for gate in gates}
+
+
+def auc(value: float) -> dict[str, Interval]:
+    return {"roc_auc": Interval(value, value - 0.02, value + 0.02)}
+
+
+def rmse(value: float) -> dict[str, Interval]:
+    return {"rmse": Interval(value, value * 0.9, value * 1.1)}
+
+
+def test_a_first_model_that_beats_the_baseline_passes() -> None:
+    gates = judge(Gates(), "roc_auc", auc(0.8), {"roc_auc": 0.5}, None)
+    assert verdicts(gates) == {"beats_baseline": "pass", "keeps_up_with_champion": "skip"}
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(0.79, "refuse"), (0.8, "pass"), (0.81, "pass")])
+def test_a_minimum_is_a_lower_bound_of_a_score(value: float, verdict: str) -> None:
+    gate = judge(Gates(minimum={"roc_auc": 0.8}), "roc_auc", auc(value), {"roc_auc": 0.5}, None)[0]
+    assert (gate.name, gate.verdict, gate.value, gate.threshold) == ("minimum_roc_auc", verdict, value, 0.8)
+    assert "must be at least 0.8000" in gate.detail
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(9.0, "pass"), (10.0, "pass"), (11.0, "refuse")])
+def test_a_minimum_is_an_upper_bound_of_a_loss(value: float, verdict: str) -> None:
+    gate = judge(Gates(minimum={"rmse": 10.0}), "rmse", rmse(value), {"rmse": 50.0}, None)[0]
+    assert gate.verdict == verdict
+    assert "must be at most 10.00" in gate.detail
+
+
+def test_a_minimum_of_another_tasks_metric_is_refused_by_name() -> None:
+    gate = judge(Gates(minimum={"roc_auc": 0.8}), "rmse", rmse(1.0), {"rmse": 50.0}, None)[0]
+    assert gate.verdict == "refuse"
+    assert "asks for roc_auc, which this task does not have: it has rmse" in gate.detail
+
+
+@pytest.mark.parametrize("value", [50.0, 51.0])
+def test_no_better_than_the_baseline_is_refused_unless_the_spec_says_otherwise(value: float) -> None:
+    assert verdicts(judge(Gates(), "rmse", rmse(value), {"rmse": 50.0}, None))["beats_baseline"] == "refuse"
+    lenient = Gates(must_beat_baseline=False)
+    assert verdicts(judge(lenient, "rmse", rmse(value), {"rmse": 50.0}, None))["beats_baseline"] == "skip"
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(0.90, "pass"), (0.892, "pass"), (0.890, "refuse")])
+def test_a_challenger_may_be_worse_than_the_champion_by_the_margin_only(value: float, verdict: str) -> None:
+    champion = Champion(3, 0.9)
+    gate = judge(Gates(champion_margin=0.01), "roc_auc", auc(value), {"roc_auc": 0.5}, champion)[-1]
+    assert (gate.name, gate.verdict) == ("keeps_up_with_champion", verdict)
+    assert gate.threshold == pytest.approx(0.891)
+    assert "version 3" in gate.detail
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(100.9, "pass"), (101.1, "refuse")])
+def test_the_margin_of_a_loss_goes_the_other_way(value: float, verdict: str) -> None:
+    gate = judge(Gates(champion_margin=0.01), "rmse", rmse(value), {"rmse": 500.0}, Champion(3, 100.0))[-1]
+    assert gate.verdict == verdict
+
+
+def test_a_champion_that_cannot_be_compared_is_named_with_the_reason() -> None:
+    gate = judge(Gates(), "rmse", rmse(1.0), {"rmse": 5.0}, Champion(2, None, why_not="it predicts other things"))[-1]
+    assert gate.verdict == "skip"
+    assert gate.detail == "version 2 in service cannot be compared: it predicts other things"
+
+
+def test_a_metric_that_is_not_defined_on_the_holdout_is_refused_with_the_way_out() -> None:
+    (gate,) = judge(Gates(), "roc_auc", {}, {}, None)
+    assert gate.verdict == "refuse"
+    assert "holdout.fraction" in gate.detail
