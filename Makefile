@@ -13,7 +13,7 @@ FIND_PYTHON = for newest in 13 99; do for python in $(or $(PYTHON),$(PYTHONS)); 
 	echo "Tidemill needs Python 3.11 or newer, and $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1 || true)." >&2; \
 	echo "Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1
 UV := .venvs/uv/bin/uv
-COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+COMPILE = $(UV) pip compile --quiet --generate-hashes --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 ENVIRONMENTS := .venv/.ready .venvs/ministack/.ready .venvs/sam/.ready
 CODE := layers/core/python cli functions
 
@@ -47,10 +47,15 @@ bench: setup ## Run the benchmarks; they print ratios.
 
 lock: .venvs/uv/.ready ## Write the lock files again from requirements/*.in; UPGRADE=1 takes newer versions.
 	@for name in uv ministack sam project; do \
-		$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/$$name.txt requirements/$$name.in; done
+		$(COMPILE) --universal --python-version 3.11 --output-file requirements/$$name.txt requirements/$$name.in; done
+	@for layer in runtime serving data science; do \
+		$(COMPILE) --python-version 3.13 --python-platform x86_64-manylinux_2_28 --constraint requirements/project.txt \
+		$$([ $$layer = runtime ] && echo --no-deps) \
+		--output-file layers/$$layer/requirements.txt layers/$$layer/requirements.in; done
 
 layers: setup ## Build the functions and the real layers for AWS, and check their sizes.
-	TIDEMILL_LAYERS=real .venvs/sam/bin/sam build
+	TIDEMILL_LAYERS=real SAM_CLI_TELEMETRY=0 .venvs/sam/bin/sam build
+	.venv/bin/python infra/layer_sizes.py
 
 clean: ## Stop the local stack and remove environments and caches; its data stays in .tidemill/.
 	@if [ -x .venv/bin/tidemill ]; then .venv/bin/tidemill down; fi

@@ -29,17 +29,16 @@ def invoke(app: LocalApp, name: str, **event: Any) -> tuple[Any, bool]:
     return json.loads(answer["Payload"].read()), "FunctionError" in answer
 
 
-def execute(app: LocalApp, **event: Any) -> dict[str, Any]:
-    """The output of the state machine for an event."""
+def execute(app: LocalApp, machine: str = "Machine", **event: Any) -> Any:
+    """The output of a state machine for an event."""
     client = app.stack.client("stepfunctions")
-    arn = client.start_execution(stateMachineArn=app.stack.outputs["Machine"], input=json.dumps(event))["executionArn"]
+    arn = client.start_execution(stateMachineArn=app.stack.outputs[machine], input=json.dumps(event))["executionArn"]
     deadline = time.monotonic() + 20
     while (execution := client.describe_execution(executionArn=arn))["status"] == "RUNNING":
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert execution["status"] == "SUCCEEDED"
-    output: dict[str, Any] = json.loads(execution["output"])
-    return output
+    return json.loads(execution["output"])
 
 
 def messages(app: LocalApp, name: str) -> list[str]:
@@ -108,6 +107,18 @@ def test_a_missing_permission_is_denied(app):
     assert invoke(app, "Permitted", do="put") == ("done", False)
 
 
+def test_a_distributed_map_takes_expressions_where_aws_does(app):
+    bucket = app.stack.outputs["Bucket"]
+    items = [{"do": "log", "text": str(number)} for number in range(5)]
+    app.stack.client("s3").put_object(Bucket=bucket, Key="items.json", Body=json.dumps(items))
+    assert execute(app, "Spread", bucket=bucket, key="items.json", together=2) == {"answers": ["done"] * 5}
+
+
+def test_a_wait_for_an_answer_ends_by_an_expression_or_when_the_function_fails(app):
+    assert execute(app, "Ask", do="log", seconds=1) == "States.Timeout"
+    assert execute(app, "Ask", do="raise", seconds=600) == "Refused"
+
+
 def test_up_again_changes_nothing_and_a_change_of_code_is_deployed(app):
     again = app.local.up(silent)
     assert (again.started, again.deployed) == (False, False)
@@ -146,6 +157,9 @@ def test_a_stop_ends_every_process_and_the_next_start_has_everything_again(app, 
     invoke(app, "Denied", do="log", text="hello")
     execution = app.stack.client("stepfunctions").start_execution(
         stateMachineArn=app.stack.outputs["Machine"], input=json.dumps({"do": "sleep", "seconds": 1.9})
+    )
+    app.stack.client("stepfunctions").start_execution(
+        stateMachineArn=app.stack.outputs["Ask"], input=json.dumps({"do": "log", "seconds": 600})
     )
     assert len(processes()) > 1
     assert app.local.down()

@@ -5,9 +5,10 @@ Run by MiniStack's own interpreter, with `TIDEMILL_PYTHON` naming the interprete
     PYTHONPATH=cli .venvs/ministack/bin/python -m tidemill_cli.local.emulator LOCK_FILE
 
 What MiniStack does by itself is replaced in two places: the class of a worker in its pool, and
-the function that runs one invocation on a worker. The application around it saves its state from
-time to time. All rest on private names of MiniStack, listed
-in `PRIVATE_NAMES`, so the version is pinned and the names are looked for before the start.
+the function that runs one invocation on a worker. `state_machines` fills gaps of its Step
+Functions, and the application around it saves its state from time to time. All rest on private
+names of MiniStack, listed in `PRIVATE_NAMES`, so the version is pinned and the names are looked
+for before the start.
 
 The lock file is held for as long as the process lives: who cannot lock it knows that the emulator
 runs, and finds its process id in it.
@@ -31,6 +32,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tidemill_cli.local import state_machines
 from tidemill_cli.local.execution import ExecutionEnvironment, Function, Outcome
 
 VERSION = "1.5.33"
@@ -53,6 +55,7 @@ PRIVATE_NAMES = {
         "_resolve_layer_zip",
         "_xray_trace_id_for_invocation",
     ),
+    "ministack.services.stepfunctions": state_machines.PRIVATE_NAMES,
 }
 
 Json = dict[str, Any]
@@ -294,6 +297,7 @@ def serve() -> None:
     endpoint = f"http://{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"
     functions = Functions(os.environ["TIDEMILL_PYTHON"], folder, endpoint)
     functions.install()
+    state_machines.install()
     app.app = Gateway(app.app, lambda: app.save_all(app._build_persistence_save_dict()), functions.stop)
     app.main()
 

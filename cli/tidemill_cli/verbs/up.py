@@ -28,7 +28,7 @@ def command(session: Session, port: int | None, enforce_iam: bool) -> None:
     Examples:
       tidemill up
       tidemill up --port 5000
-      tidemill up --endpoint http://127.0.0.1:4566    an AWS-compatible endpoint that runs already
+      tidemill up --endpoint http://127.0.0.1:4566   # an AWS-compatible endpoint that runs already
     """
     start(session, port, enforce_iam)
 
