@@ -33,7 +33,7 @@ demo: setup ## Start the local stack, train on an example table, and show a pred
 	@.venv/bin/tidemill demo
 
 test: setup ## Run every test.
-	@.venv/bin/pytest $(PYTEST_ARGS)
+	@.venv/bin/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 check: setup ## Run the linters and the type checker.
 	.venv/bin/ruff format --check .
