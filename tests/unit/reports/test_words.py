@@ -18,11 +18,6 @@ def test_every_metric_of_the_spec_has_words_and_an_explanation():
     assert named <= set(TERMS)
 
 
-def test_the_direction_of_each_metric_is_the_specs():
-    lower = {name for name, words in metric_words.METRICS.items() if words.lower_is_better}
-    assert lower == spec.LOWER_IS_BETTER
-
-
 @pytest.mark.parametrize(
     ("metric", "interval", "expected"),
     [

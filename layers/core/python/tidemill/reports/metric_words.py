@@ -41,62 +41,52 @@ class MetricWords:
 
     label: str
     scale: Scale
-    lower_is_better: bool
     plain: Callable[[float], float]  #: the metric's value as the number in the sentence
     sentence: str
     unit: str = ""  #: what follows the number when it stands alone
 
 
 METRICS: dict[str, MetricWords] = {
-    "roc_auc": MetricWords(
-        "ROC AUC", "share", False, _percent, "it ranks {positive} above {negative} {value} times in 100"
-    ),
+    "roc_auc": MetricWords("ROC AUC", "share", _percent, "it ranks {positive} above {negative} {value} times in 100"),
     "average_precision": MetricWords(
-        "average precision", "share", False, _percent, "of 100 rows it flags as {positive}, {value} really are"
+        "average precision", "share", _percent, "of 100 rows it flags as {positive}, {value} really are"
     ),
     "log_loss": MetricWords(
         "log loss",
         "log_loss",
-        True,
         _probability_of_truth,
         "on average it gives the true answer {value}% probability",
         "%",
     ),
-    "accuracy": MetricWords("accuracy", "share", False, _percent, "it is right for {value} of 100 rows"),
+    "accuracy": MetricWords("accuracy", "share", _percent, "it is right for {value} of 100 rows"),
     "balanced_accuracy": MetricWords(
         "balanced accuracy",
         "share",
-        False,
         _percent,
         "it is right for {value} of 100 rows when every class counts the same",
     ),
-    "f1": MetricWords("F1", "share", False, _percent, "its F1 score for finding {positive} is {value} of 100"),
+    "f1": MetricWords("F1", "share", _percent, "its F1 score for finding {positive} is {value} of 100"),
     "brier_score": MetricWords(
         "Brier score",
         "brier",
-        True,
         _points_missed,
         "its probabilities typically miss by {value} percentage points",
     ),
     "f1_macro": MetricWords(
-        "macro F1", "share", False, _percent, "its F1 score, averaged over the classes, is {value} of 100"
+        "macro F1", "share", _percent, "its F1 score, averaged over the classes, is {value} of 100"
     ),
     "roc_auc_ovr": MetricWords(
         "ROC AUC, one against the rest",
         "share",
-        False,
         _percent,
         "it ranks the right class above another {value} times in 100",
     ),
-    "rmse": MetricWords("RMSE", "target", True, _identity, "its predictions of {target} typically miss by {value}"),
-    "mae": MetricWords("MAE", "target", True, _identity, "its predictions of {target} miss by {value} on average"),
-    "r2": MetricWords(
-        "R²", "share", False, _percent, "it explains {value}% of the differences in {target} between rows", "%"
-    ),
+    "rmse": MetricWords("RMSE", "target", _identity, "its predictions of {target} typically miss by {value}"),
+    "mae": MetricWords("MAE", "target", _identity, "its predictions of {target} miss by {value} on average"),
+    "r2": MetricWords("R²", "share", _percent, "it explains {value}% of the differences in {target} between rows", "%"),
     "median_absolute_error": MetricWords(
         "median absolute error",
         "target",
-        True,
         _identity,
         "half of its predictions of {target} miss by less than {value}",
     ),
@@ -106,7 +96,7 @@ METRICS: dict[str, MetricWords] = {
 def words(metric: str) -> MetricWords:
     """The words of a metric; one this module does not know is shown by its name and its value."""
     known = METRICS.get(metric)
-    return known or MetricWords(metric, "share", False, _identity, "its " + metric + " is {value}")
+    return known or MetricWords(metric, "share", _identity, "its " + metric + " is {value}")
 
 
 def figure(metric: str, value: float | None) -> str:

@@ -12,6 +12,7 @@ from tidemill.reports import charts, formats, metric_words
 from tidemill.reports.elements import Records, Section, figure, mark, metric_term, parameters, points, table
 from tidemill.reports.glossary import term
 from tidemill.reports.markup import Content, Html, join, tag
+from tidemill.spec import LOWER_IS_BETTER
 
 #: Metrics in the leaderboard, the deciding one first.
 METRICS_SHOWN = 4
@@ -40,7 +41,7 @@ def quality(records: Records) -> Section | None:
     rows = []
     for name in names:
         interval = document.holdout[name]
-        better = "lower is better" if metric_words.words(name).lower_is_better else "higher is better"
+        better = "lower is better" if name in LOWER_IS_BETTER else "higher is better"
         row: list[Content] = [
             join(
                 tag("span", metric_term(name), class_="deciding" if name == metric else None), " ", tag("small", better)
@@ -289,8 +290,8 @@ def drivers(records: Records) -> Section | None:
     evaluation = records.evaluation
     if evaluation is None or not evaluation.importance:
         return None
-    metric = metric_words.words(evaluation.metric)
-    change = f"rise of {metric.label}" if metric.lower_is_better else f"fall of {metric.label}"
+    label, lower = metric_words.words(evaluation.metric).label, evaluation.metric in LOWER_IS_BETTER
+    change = f"rise of {label}" if lower else f"fall of {label}"
     ranked = sorted(evaluation.importance, key=lambda item: -item.mean)
     used = [item for item in ranked if item.mean > 2 * item.std and item.mean > 0]
     chart = figure(
@@ -317,8 +318,8 @@ def drivers(records: Records) -> Section | None:
         join(
             "The model leans most on ",
             *_named([item.feature for item in used[:3]]),
-            f": shuffling {used[0].feature} alone {'raises' if metric.lower_is_better else 'lowers'} "
-            f"the {metric.label} by {formats.number(used[0].mean)}. ",
+            f": shuffling {used[0].feature} alone {'raises' if lower else 'lowers'} "
+            f"the {label} by {formats.number(used[0].mean)}. ",
         )
         if used
         else "No column stands out: shuffling any one of them changes little. "
@@ -352,7 +353,7 @@ def candidates(records: Records) -> Section | None:
     document, metric = records.document, records.document.metric
     if not document.candidates or not metric:
         return None
-    lower = metric_words.words(metric).lower_is_better
+    lower = metric in LOWER_IS_BETTER
     fitted = sorted(
         (candidate for candidate in document.candidates if metric in candidate.cv),
         key=lambda candidate: candidate.cv[metric].mean * (1 if lower else -1),
