@@ -15,6 +15,7 @@ from tidemill.contracts import Planned, ScoringRun, Signature, Slice, from_json,
 from tidemill.data.scoring_table import read_scoring_table
 from tidemill.errors import DataRefused
 from tidemill.serving import slices
+from tidemill.serving.features import Encoder
 
 logger = Logger(service="plan")
 
@@ -30,17 +31,16 @@ def plan(run: ScoringRun, config: settings.PlanSettings, objects: Objects, regis
             f"the file has {run.source.size:,} bytes, at most {limit:,} are accepted: upload it in pieces"
         )
     signature = objects.get_contract(Signature, bucket, keys.model(run.model, version, "signature.json"))
-    cutter, manifest, file = slices.Cutter(signature), [], keys.parse_upload(run.source.key).file
+    encoder, manifest, file = Encoder(signature.inputs), [], keys.parse_upload(run.source.key).file
     objects.download(run.source.bucket, run.source.key, work / "upload", run.source.version_id)
     with read_scoring_table(work / "upload", file, signature, Path(tempfile.mkdtemp(dir=work)), limit) as table:
         for index, batch in enumerate(table.batches(config.slice_rows)):
             rows = min(config.slice_rows, table.rows - batch.start)
             item = Slice(run.run_id, run.model, version, index, rows, keys.scoring_slice(run.run_id, index))
-            objects.put(bucket, item.key, cutter.cut(batch.original, batch.raw, batch.start))
+            objects.put(bucket, item.key, slices.pack(batch.original, encoder.encode(batch.raw)))
             manifest.append(item)
     objects.put_contract(bucket, keys.scoring_manifest(run.run_id), manifest)
-    rows = sum(item.rows for item in manifest)
-    return Planned(bucket, keys.scoring_manifest(run.run_id), len(manifest), rows, version)
+    return Planned(bucket, keys.scoring_manifest(run.run_id), len(manifest), table.rows, version)
 
 
 @functools.cache

@@ -198,7 +198,7 @@ def test_all_slices_use_the_version_that_was_champion_when_the_run_began(objects
 @pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize(
     ("data", "words"),
-    [(b"\x89PNG\r\n\x1a\n" + bytes(100), ""), (b"id,contract\n1,Monthly\n", "tenure")],
+    [(b"\x89PNG\r\n\x1a\n" + bytes(100), "table|text"), (b"id,contract\n1,Monthly\n", "tenure")],
     ids=["no table", "no required column"],
 )
 def test_what_cannot_be_scored_is_refused_and_nothing_appears(objects: Objects, data: bytes, words: str) -> None:

@@ -128,11 +128,11 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_fetched(plan, store):
     ("table", "words"),
     [
         (b"", "empty"),
-        (b"\x00\x01\x02\x03" * 50, ""),
+        (b"\x00\x01\x02\x03" * 50, "table|text"),
         (b"id,tenure\n", "rows"),
         (b"id,contract\n1,Monthly\n2,Yearly\n", "tenure"),
         (b"id,tenure\n1,3\n2,abc\n", "abc"),
-        (b"id,tenure\n1,3\n2,4\n3,\n", "tenure is empty in row 3"),
+        (b"id,tenure\n1,3\n2,4\n3,\n", "'tenure' has no value in row 3"),
     ],
     ids=["empty", "binary", "no rows", "no required column", "wrong type", "empty cell"],
 )

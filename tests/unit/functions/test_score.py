@@ -11,6 +11,7 @@ from tidemill import keys
 from tidemill.contracts import Scored, Signature, Slice, loads
 from tidemill.errors import NotFound
 from tidemill.serving import slices
+from tidemill.serving.features import Encoder
 from tidemill.serving.scoring import Model
 
 ROOT = Path(__file__).parents[3]
@@ -51,13 +52,13 @@ def store():
     store = Store()
     graph = onnx.parser.parse_model((CHURN / "model.onnx.txt").read_text()).SerializeToString()
     signature = (CHURN / "signature.json").read_bytes()
-    cutter = slices.Cutter(loads(Signature, signature))
+    encoder = Encoder(loads(Signature, signature).inputs)
     store.objects = {("a", keys.model("churn", 3, "model.onnx")): graph}
     store.objects["a", keys.model("churn", 3, "signature.json")] = signature
     for index in (0, 1):
         ids = np.array([f"{index}-{row}" for row in range(2)], dtype=object)
-        packed = cutter.cut({"id": ids}, {"tenure": np.array([1.0 + index, 50.0])}, 0)
-        store.objects["a", keys.scoring_slice(RUN, index)] = packed
+        encoded = encoder.encode({"tenure": np.array([1.0 + index, 50.0])})
+        store.objects["a", keys.scoring_slice(RUN, index)] = slices.pack({"id": ids}, encoded)
     return store
 
 

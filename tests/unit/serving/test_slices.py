@@ -8,8 +8,7 @@ import numpy as np
 import onnx.parser
 import pytest
 
-from tidemill.contracts import InputField, Signature, loads
-from tidemill.errors import DataRefused
+from tidemill.contracts import Signature, loads
 from tidemill.serving import slices
 from tidemill.serving.scoring import Model
 
@@ -41,8 +40,8 @@ ORIGINAL = {
 }
 
 
-def score(model, header=True, original=ORIGINAL, raw=RAW, start=0):
-    return slices.score(slices.Cutter(model.signature).cut(original, raw, start), model, header)
+def score(model, header=True, original=ORIGINAL):
+    return slices.score(slices.pack(original, model.encoder.encode(RAW)), model, header)
 
 
 def table(piece):
@@ -70,8 +69,8 @@ def test_only_the_first_piece_has_the_header(model):
 
 
 def test_the_same_slice_gives_the_same_bytes(model):
-    cutter = slices.Cutter(model.signature)
-    assert cutter.cut(ORIGINAL, RAW, 0) == slices.Cutter(model.signature).cut(ORIGINAL, RAW, 0)
+    encoded = model.encoder.encode(RAW)
+    assert slices.pack(ORIGINAL, encoded) == slices.pack(ORIGINAL, encoded)
     assert score(model) == score(model)
 
 
@@ -93,17 +92,3 @@ def test_two_new_names_never_meet(model):
         "probability_x_2",
         "probability_x_2_2",
     ]
-
-
-@pytest.mark.parametrize("empty", [np.nan, np.inf, 1e39])
-def test_an_empty_cell_that_the_model_needs_is_refused_with_its_row_in_the_table(model, empty):
-    raw = RAW | {"tenure": np.array([3.0, empty])}
-    with pytest.raises(DataRefused, match="tenure is empty in row 1002: the model needs it"):
-        score(model, raw=raw, start=1000)
-
-
-@pytest.mark.parametrize("empty", [None, ""])
-def test_an_empty_text_that_the_model_needs_is_refused(empty):
-    cutter = slices.Cutter(Signature("m", "binary", "t", (InputField("kind", "category"),), ("a", "b")))
-    with pytest.raises(DataRefused, match="kind is empty in row 2"):
-        cutter.cut({}, {"kind": texts("x", empty)}, 0)
