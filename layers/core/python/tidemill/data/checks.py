@@ -71,8 +71,3 @@ class Checks:
     def all(self) -> tuple[Check, ...]:
         """Every verdict."""
         return tuple(self._checks)
-
-    @property
-    def refusal(self) -> str | None:
-        """The first refusing verdict's sentence."""
-        return next((check.detail for check in self._checks if check.verdict == "refuse"), None)

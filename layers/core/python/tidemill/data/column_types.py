@@ -11,15 +11,13 @@ from dataclasses import dataclass, replace
 
 import duckdb
 
-from tidemill.contracts import ColumnType
+from tidemill.contracts import MISSING_WORDS, ColumnType
 from tidemill.data import dates
 from tidemill.data.database import literal
 from tidemill.data.dates import DateStyle
 from tidemill.data.reading import Table, cell
 from tidemill.errors import DataRefused
 
-#: Texts that mean missing, besides blanks.
-MISSING_WORDS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "Null", "None", "?", "-")
 #: Numbers that float32, in which models compute, cannot hold count as missing.
 LARGEST = 3.4028234663852886e38
 #: Whole numbers beyond this lose digits as floating-point numbers.
@@ -29,7 +27,8 @@ MOSTLY = 0.9
 #: A column is free text from this mean length and number of words on, with more distinct values than this.
 TEXT_LENGTH, TEXT_WORDS, TEXT_DISTINCT = 32.0, 4.0, 50
 
-_BLANKS = " \t\r\n\v\f\u00a0\u2007\u202f\u3000\ufeff"
+#: What Python's strip takes away, since the endpoint strips with it.
+_BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
 _QUERY_COLUMNS = 32
 _BOOLEANS = {"true": "true", "false": "false", "yes": "true", "no": "false", "1": "true", "0": "false"}
 

@@ -135,8 +135,8 @@ def _check_classes(name: str, distinct: int, classes: Sequence[TopValue], spec: 
         checks.found(
             "class_size",
             "refuse",
-            f"the class {rarest.value!r} of the target {name!r} has {rarest.count} rows, but each of {spec.folds} folds "
-            "needs one: add rows, merge or remove the class, or lower folds in the spec",
+            f"the class {rarest.value!r} of the target {name!r} has fewer rows ({rarest.count}) than there are folds "
+            f"({spec.folds}): add rows, merge or remove the class, or lower folds in the spec",
             name,
         )
     else:

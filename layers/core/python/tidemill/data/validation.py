@@ -30,22 +30,23 @@ from tidemill.spec import Spec
 LEAK_ROWS = 200_000
 
 
+#: The canonical table of an accepted upload, in the work folder.
+TABLE = "data.parquet"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What validation found."""
 
     checks: tuple[Check, ...]
     profile: Profile | None  #: None when no table could be read
-    dataset: DatasetRef | None  #: None when the table is refused
-    table: Path | None  #: the canonical Parquet of an accepted table
-    refusal: str | None  #: the first refusing check's sentence
+    accepted: Validated | None  #: None when a check refuses
 
-    def validated(self) -> Validated:
-        """The result of an accepted table. Raises DataRefused with the first refusing check's sentence otherwise."""
-        if self.dataset is None or self.profile is None or self.profile.task is None or self.profile.target is None:
-            raise DataRefused(self.refusal or "the table was refused")
-        warnings = sum(check.verdict == "warn" for check in self.checks)
-        return Validated(self.dataset, self.profile.task, self.profile.target, warnings)
+    def accepted_or_refused(self) -> tuple[Validated, Profile]:
+        """The accepted table and its profile. Raises DataRefused with the first refusing check's sentence."""
+        if self.accepted is None or self.profile is None:
+            raise DataRefused(next(check.detail for check in self.checks if check.verdict == "refuse"))
+        return self.accepted, self.profile
 
 
 def validate(
@@ -70,7 +71,8 @@ def validate(
     previous
         the profile of the project's previous accepted version.
     work
-        an empty folder for the upload and what is made of it: about four times its size.
+        an empty folder for the upload and what is made of it, about four times its size; the canonical table of an
+        accepted one is `TABLE` in it.
     max_bytes
         a larger upload is refused.
     """
@@ -81,9 +83,9 @@ def validate(
         fetch(upload)
         table = read_table(upload, name, work, max_bytes, expected)
     except DataRefused as error:
-        return Outcome((Check("readable", None, "refuse", str(error)),), None, None, None, str(error))
+        return Outcome((Check("readable", None, "refuse", str(error)),), None, None)
     with closing(table.connection):
-        return _Validation(table, spec, previous).run(work / "data.parquet")
+        return _Validation(table, spec, previous).run(work / TABLE)
 
 
 class _Validation:
@@ -130,11 +132,13 @@ class _Validation:
             target=chosen.name if chosen else None,
             task=task,
         )
-        refusal = self.checks.refusal
-        if refusal is not None:
-            return Outcome(self.checks.all, profile, None, None, refusal)
+        checks = self.checks.all
+        if chosen is None or task is None or any(check.verdict == "refuse" for check in checks):
+            return Outcome(checks, profile, None)
         version = parquet.write(self.connection, "typed", columns, path)
-        return Outcome(self.checks.all, profile, DatasetRef(version, rows, len(columns)), path, None)
+        warnings = sum(check.verdict == "warn" for check in checks)
+        dataset = DatasetRef(version, rows, len(columns))
+        return Outcome(checks, profile, Validated(dataset, task, chosen.name, warnings))
 
     # --- columns and rows ----------------------------------------------------------------------
 
