@@ -85,7 +85,7 @@ class Deployment:
         with contextlib.suppress(self.stack.client("s3").exceptions.BucketAlreadyOwnedByYou):
             self.stack.client("s3").create_bucket(Bucket=DEPLOY_BUCKET)
         say(f"deploying the stack {self.stack.name}")
-        parameters = {**self._configured_parameters(), **self.parameters}
+        parameters = {**self.configured_parameters(), **self.parameters}
         overrides = ["--parameter-overrides", *(f"{name}={value}" for name, value in sorted(parameters.items()))]
         began = time.time()
         self._sam(
@@ -112,7 +112,7 @@ class Deployment:
             answer = subprocess.run(
                 [command, verb, *configured, *arguments],
                 cwd=self.state,
-                env=self._environment(),
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -128,7 +128,7 @@ class Deployment:
             why = "\n".join(f"  {line}" for line in reasons or lines[-10:])
             raise StackError(f"`sam {verb}` failed ({log} has all of it):\n{why}")
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """The caller's environment without its AWS and SAM settings, which are for other stacks."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_", "__SAM"))}
         return {
@@ -145,7 +145,7 @@ class Deployment:
             LAYERS_SWITCH: layers(),
         }
 
-    def _configured_parameters(self) -> dict[str, str]:
+    def configured_parameters(self) -> dict[str, str]:
         """The parameters of the environment `local` in samconfig.toml; on the command line they would all be lost."""
         with contextlib.suppress(FileNotFoundError):
             document: dict[str, Any] = tomllib.loads((self.root / "samconfig.toml").read_text(encoding="utf-8"))

@@ -112,7 +112,7 @@ class LocalStack:
         self.state.mkdir(parents=True, exist_ok=True)
         before = self.record()
         if endpoint is None:
-            own, (endpoint, started) = True, self._start(before, port, enforce_iam, say)
+            own, (endpoint, started) = True, self.start(before, port, enforce_iam, say)
         else:
             own, started = False, False
         stack = Stack.connect(endpoint, self.stack_name)
@@ -153,7 +153,7 @@ class LocalStack:
         deployment = Deployment(self.root, stack, self.state, {"LocalEndpoint": record.endpoint})
         return deployment.fingerprint() == record.fingerprint
 
-    def _start(
+    def start(
         self, before: Record | None, port: int | None, enforce_iam: bool, say: Callable[[str], None]
     ) -> tuple[str, bool]:
         """The emulator's endpoint, and whether it had to be started."""

@@ -96,7 +96,7 @@ class Emulator:
             process = subprocess.Popen(
                 [self.interpreter, "-m", "tidemill_cli.local.emulator", self.state / "emulator.lock"],
                 cwd=temporary,
-                env=self._environment(port, enforce_iam),
+                env=self.environment(port, enforce_iam),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -160,7 +160,7 @@ class Emulator:
             time.sleep(POLL)
         return True
 
-    def _environment(self, port: int, enforce_iam: bool) -> dict[str, str]:
+    def environment(self, port: int, enforce_iam: bool) -> dict[str, str]:
         """The emulator's whole environment; nothing of the caller's reaches it but what the processor needs."""
         return {
             **{name: os.environ[name] for name in execution.PROCESSOR_VARIABLES if name in os.environ},
