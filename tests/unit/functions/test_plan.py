@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tidemill import keys
-from tidemill.contracts import Planned, ScoringRun, Slice, Source, dumps, from_json, loads
+from tidemill.contracts import Planned, ScoringRun, Signature, Slice, Source, dumps, from_json, loads
 from tidemill.errors import DataRefused
 from tidemill.serving import columns
 from tidemill.settings import PlanSettings
@@ -139,6 +139,15 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_fetched(plan, store):
 def test_what_cannot_be_scored_is_refused_naming_what_is_wrong(plan, store, table, words):
     store.uploads["data", KEY, "v1"] = table
     with pytest.raises(DataRefused, match=words):
+        plan()
+
+
+def test_a_table_without_any_column_of_the_model_is_refused(plan, store):
+    signature = loads(Signature, store.objects["a", keys.model("churn", 3, "signature.json")])
+    optional = tuple(dataclasses.replace(field, required=False) for field in signature.inputs)
+    store.put_contract("a", keys.model("churn", 3, "signature.json"), dataclasses.replace(signature, inputs=optional))
+    store.uploads["data", KEY, "v1"] = b"id,other\n1,2\n2,3\n"
+    with pytest.raises(DataRefused, match="no column that the model knows: it needs some of tenure, monthly"):
         plan()
 
 

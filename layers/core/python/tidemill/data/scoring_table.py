@@ -108,6 +108,9 @@ def read_scoring_table(
     try:
         create_cells(table.connection, len(table.names), signature.missing_values)
         inputs = [_input(table, field) for field in signature.inputs if field.required or field.name in table.names]
+        if not inputs:
+            known = ", ".join(field.name for field in signature.inputs[:30])
+            raise DataRefused(f"the table has no column that the model knows: it needs some of {known}")
         yield ScoringTable(table, inputs)
     finally:
         table.connection.close()
