@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,12 +73,12 @@ def unknown_columns(rows: Rows, signature: Signature) -> list[str]:
 def instances(rows: Rows, signature: Signature) -> list[dict[str, Any]]:
     """One object of typed inputs for each row; columns that are no inputs are left out."""
     fields = [(field, rows.header.index(field.name)) for field in signature.inputs if field.name in rows.header]
-    missing = {"", *(word.strip().casefold() for word in signature.missing_values)}
-    return [{field.name: _value(field, line[place].strip(), missing) for field, place in fields} for line in rows.cells]
+    return [{field.name: _value(field, line[place].strip()) for field, place in fields} for line in rows.cells]
 
 
-def _value(field: InputField, text: str, missing: Collection[str]) -> Any:
-    if text.casefold() in missing:
+def _value(field: InputField, text: str) -> Any:
+    """A cell as JSON; what is no number stays text, which the endpoint takes as missing, or refuses by name."""
+    if not text:
         return None
     if field.type in ("integer", "number") and "_" not in text:
         for kind in (int, float):

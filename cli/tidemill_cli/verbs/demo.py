@@ -42,10 +42,10 @@ BOUND = CUSTOMER | {"contract": "two years", "support_calls": 1}
 @click.command(short_help="From nothing to a prediction over HTTP, on this machine.")
 @pass_session
 def command(session: Session) -> None:
-    """Start the local stack when it does not run, train on example customers, and ask the model.
+    """Start the local stack if it does not run, train on example customers, and ask the model.
 
-    What is there already is used again: a stack that runs is left as it is, and a model that
-    was trained on the same table is asked at once.
+    What is there already is used again: a stack that runs and has not changed is left as it
+    is, and a model that was trained on the same table is asked at once.
 
     \b
     Examples:
@@ -75,14 +75,14 @@ def command(session: Session) -> None:
 
 
 def _stack(session: Session) -> None:
-    from tidemill_cli.stack import StackError
+    from tidemill_cli.stack import AWS
     from tidemill_cli.verbs import up
 
-    try:
-        click.echo(f"The stack {session.stack_name} runs: {session.output('ApiUrl')}", err=True)
-    except StackError:
-        _say("Start the local stack", f"{_command()} up")
-        up.start(session)
+    if session.endpoint == AWS or session.profile:
+        click.echo(f"The stack {session.stack_name} is deployed: {session.output('ApiUrl')}")
+        return
+    _say("Start the local stack, and deploy what has changed", f"{_command()} up")
+    up.start(session)
 
 
 def _table() -> Path:

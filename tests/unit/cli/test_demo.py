@@ -10,7 +10,6 @@ from tidemill import keys
 from tidemill.contracts import InputField, Signature, Source, to_json
 from tidemill_cli import churn_generator
 from tidemill_cli.prediction_api import PredictionApi
-from tidemill_cli.stack import StackError
 from tidemill_cli.verbs import demo, up
 
 DATA, ARTIFACTS = "tidemill-data", "tidemill-artifacts"
@@ -41,6 +40,14 @@ def http(world):
     made = Http()
     world.api = PredictionApi("http://api.test/api", "secret-key", made)
     return made
+
+
+@pytest.fixture(autouse=True)
+def started(monkeypatch):
+    """The sessions that a local stack was brought up for."""
+    sessions = []
+    monkeypatch.setattr(up, "start", sessions.append)
+    return sessions
 
 
 def live(world, a_document, table):
@@ -107,21 +114,14 @@ def test_customer_has_the_columns_of_the_table():
     assert set(demo.CUSTOMER) == set(churn_generator.COLUMNS) - {"customer_id", "Churn"}
 
 
-def test_starts_the_stack_when_it_does_not_run(world, http, a_document, monkeypatch):
+def test_stack_on_aws_is_used_as_it_is(world, http, a_document, started):
     live(world, a_document, churn_generator.customers())
-    outputs, started = world.stack.outputs, []
+    code, out, _ = world.tidemill("demo", "--endpoint", "aws")
+    assert (code, started) == (0, [])
+    assert "http://api.test/api" in out
 
-    class Down:
-        @property
-        def outputs(self):
-            raise StackError("nothing answers: start it with `tidemill up`")
 
-    def start(session):
-        started.append(session)
-        session.stack = ready
-
-    ready, world.stack = world.stack, Down()
-    monkeypatch.setattr(up, "start", start)
-    code, out, _ = world.tidemill("demo")
-    assert (code, len(started)) == (0, 1)
-    assert outputs["ApiUrl"] in out
+def test_local_stack_is_brought_up_first(world, http, a_document, started):
+    live(world, a_document, churn_generator.customers())
+    assert world.tidemill("demo")[0] == 0
+    assert len(started) == 1

@@ -15,7 +15,7 @@ INPUTS = (
     InputField("charges", "number", required=False),
     InputField("contract", "category", required=False),
 )
-CHURN = Signature("churn", "binary", "Churn", INPUTS, ("No", "Yes"), "Yes", missing_values=("", "NA", "?"))
+CHURN = Signature("churn", "binary", "Churn", INPUTS, ("No", "Yes"), "Yes")
 PRICE = Signature("price", "regression", "price", INPUTS)
 
 
@@ -100,7 +100,7 @@ def test_file_is_typed_by_the_signature_and_gets_its_predictions(world, http, ro
     sent = http.requests[-1][2]["instances"]
     assert sent == [
         {"tenure": 3, "charges": 70.5, "contract": "monthly"},
-        {"tenure": 40, "charges": None, "contract": None},
+        {"tenure": 40, "charges": None, "contract": "NA"},
     ]
     assert out_file.read_text() == (
         "id,tenure,charges,contract,Churn,prediction,probability_No,probability_Yes\n"
