@@ -27,7 +27,9 @@ IMPURE = {"os.environ", "os.getenv", "time.time", "datetime.now", "datetime.utcn
 
 @pytest.fixture(scope="module")
 def graph() -> grimp.ImportGraph:
-    return grimp.build_graph("tidemill", include_external_packages=True, exclude_type_checking_imports=True)
+    return grimp.build_graph(
+        "tidemill", include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
+    )
 
 
 def imported(path: Path, known: frozenset[str]) -> set[str]:

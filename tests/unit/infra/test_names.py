@@ -68,3 +68,14 @@ def test_every_log_group_belongs_to_a_function_or_a_state_machine(resources: dic
     names = {group["LogGroupName"]["Fn::Sub"] for group in of_type(resources, "AWS::Logs::LogGroup").values()}
     expected = {f"/aws/lambda/${{AWS::StackName}}-{stage}" for stage in STAGES}
     assert names == expected | {f"/aws/vendedlogs/states/${{AWS::StackName}}-{m}" for m in ("training", "scoring")}
+
+
+def test_the_guide_tells_every_parameter_and_its_default(template: Json) -> None:
+    guide = (ROOT / "docs" / "guide" / "deploying.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:3] for line in guide.splitlines() if line.startswith("| `")]
+    told = {}
+    for names, defaults in rows:
+        parameters = [name.strip(" `") for name in names.split(",")]
+        values = [value.strip() for value in defaults.split(",")]
+        told |= dict(zip(parameters, values * len(parameters) if len(values) == 1 else values, strict=False))
+    assert told == {name: str(parameter["Default"]) for name, parameter in template["Parameters"].items()}
