@@ -235,6 +235,18 @@ def test_a_log_that_has_grown_large_is_emptied_and_loses_nothing(start, monkeypa
         assert (environment.folder / "log").stat().st_size == 0
 
 
+def test_the_portable_calls_do_what_the_compiled_ones_do(start, tmp_path):
+    (tmp_path / "layer").mkdir()
+    (tmp_path / "layer" / "python").symlink_to(execution.PORTABLE_CLIENT)
+    environment = start("echo", layers=[tmp_path / "layer"])
+    for number in range(2):
+        answer = json.loads(call(environment, {"a": "ü"}, f"r-{number}").payload)
+        assert (answer["event"], answer["request"], answer["calls"]) == ({"a": "ü"}, f"r-{number}", number + 1)
+        assert 15_000 < answer["left"] <= 20_000
+    assert error(call(start("fail", layers=[tmp_path / "layer"])))["errorType"] == "Tired"
+    assert error(call(start("app.missing", layers=[tmp_path / "layer"])))["errorType"] == "Runtime.HandlerNotFound"
+
+
 def test_stopping_ends_the_process_and_may_be_done_twice(start):
     environment = start("echo")
     call(environment)

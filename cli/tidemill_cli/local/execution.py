@@ -21,6 +21,7 @@ import selectors
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ ONE_THREAD = dict.fromkeys(
 )
 #: The host's variables that a function does get: they choose BLAS kernels that work on this processor.
 PROCESSOR_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+#: Where the runtime client finds its Runtime API calls when it has no compiled ones.
+PORTABLE_CLIENT = Path(__file__).parent / "portable"
 
 _OUTCOME = re.compile(r"/2018-06-01/runtime/invocation/([^/]+)/(response|error)")
 _NEXT = "/2018-06-01/runtime/invocation/next"
@@ -111,6 +114,8 @@ def environment(function: Function, home: Path, api: str) -> dict[str, str]:
     unpacked over the ones before it.
     """
     paths = [str(layer / "python") for layer in reversed(function.layers)]
+    if sys.platform != "linux":
+        paths.append(str(PORTABLE_CLIENT))
     return {
         **{name: os.environ[name] for name in PROCESSOR_VARIABLES if name in os.environ},
         **ONE_THREAD,
