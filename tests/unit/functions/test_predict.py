@@ -158,6 +158,8 @@ def test_status_of_all_versions(call):
     assert status == 200
     assert [item["version"] for item in document["model_version_status"]] == ["2", "1"]
     assert headers["x-tidemill-prediction-id"] == "8a0c9e5f-call"
+    assert headers["x-tidemill-model"] == "churn"
+    assert "x-tidemill-version" not in headers
 
 
 @pytest.mark.parametrize(
@@ -167,8 +169,8 @@ def test_status_of_one(call, kind, value, version):
     request = event("api_status")
     request["requestContext"]["resourcePath"] = f"/v1/models/{{model}}/{kind}s/{{{kind}}}"
     request["pathParameters"] = {"model": "churn", kind: value}
-    status, _, document = call(request)
-    assert status == 200
+    status, headers, document = call(request)
+    assert (status, headers["x-tidemill-version"]) == (200, version)
     assert [item["version"] for item in document["model_version_status"]] == [version]
 
 

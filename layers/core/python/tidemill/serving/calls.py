@@ -1,7 +1,7 @@
 """HTTP calls: what a view gets, and what becomes of what it gives or raises.
 
-An answer has the same headers whatever its status, and an error has one shape:
-`{"error": "..."}`.
+Every answer carries the call's id, and the model and version as soon as they are known; an
+error has one shape: `{"error": "..."}`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tidemill.errors import InputRefused, NotFound, RequestTooLarge, StorageError
-from tidemill.serving.endpoint import Endpoint, Served
+from tidemill.serving.endpoint import Endpoint
 
 
 @dataclass
@@ -27,10 +27,11 @@ class Call:
     def __post_init__(self) -> None:
         self.headers |= {"content-type": "application/json", "x-tidemill-prediction-id": self.id}
 
-    def served_by(self, served: Served) -> None:
-        """Say in the headers which model version answers."""
-        self.headers["x-tidemill-model"] = served.signature.model
-        self.headers["x-tidemill-version"] = str(served.facts.version)
+    def is_about(self, model: str, version: int | None) -> None:
+        """Say in the headers which model, and which version of it, answers. Both must exist."""
+        self.headers["x-tidemill-model"] = model
+        if version is not None:
+            self.headers["x-tidemill-version"] = str(version)
 
 
 View = Callable[[Endpoint, Call], str]

@@ -11,7 +11,7 @@ def predict(endpoint: Endpoint, call: Call) -> str:
     """`POST ...:predict`. Raises InputRefused, NotFound, StorageError."""
     target = tensorflow.target("predict", **call.path)
     served = endpoint.find(target.model, target.version, target.label)
-    call.served_by(served)
+    call.is_about(target.model, served.facts.version)
     request = tensorflow.decode(call.body, served.signature.inputs)
     prediction = served.predict(request.columns)
     body = tensorflow.encode(prediction, request.by_row)
@@ -23,14 +23,16 @@ def predict(endpoint: Endpoint, call: Call) -> str:
 def status(endpoint: Endpoint, call: Call) -> str:
     """`GET` of a model, one of its versions or labels. Raises InputRefused, NotFound, StorageError."""
     target = tensorflow.target("", **call.path)
-    return tensorflow.status(endpoint.available(target.model, target.version, target.label))
+    versions = endpoint.available(target.model, target.version, target.label)
+    call.is_about(target.model, versions[0] if len(versions) == 1 else None)
+    return tensorflow.status(versions)
 
 
 def metadata(endpoint: Endpoint, call: Call) -> str:
     """`GET .../metadata`. Raises InputRefused, NotFound, StorageError."""
     target = tensorflow.target("", **call.path)
     served = endpoint.find(target.model, target.version, target.label)
-    call.served_by(served)
+    call.is_about(target.model, served.facts.version)
     return tensorflow.metadata(served.signature, served.facts.version, served.facts.metric, served.facts.value)
 
 
