@@ -275,6 +275,15 @@ def test_columns_are_told_in_words(binary):
         assert words in text
 
 
+def test_a_finding_about_two_columns_is_told_once(binary):
+    leak = "'casual' and 'registered' add up to the target"
+    checks = (Check("leak", "casual", "warn", leak), Check("leak", "registered", "warn", leak))
+    page = binary.told(checks=checks).page()
+    assert page.count(leak.replace("'", "&#x27;")) == 1
+    assert "They found 1 warning." in Page(page).text
+    assert "The checks of the data gave 1 warning:" in Page(page).text
+
+
 def test_many_values_of_a_column_are_summed_up(binary):
     top = tuple(TopValue(f"city {i:02d}", 20 - i % 2) for i in range(50))
     column = replace(binary.profile.columns[2], missing=0, distinct=53, top=top)

@@ -31,17 +31,14 @@ def findings(records: Records) -> Section | None:
     checks = records.document.checks
     if not checks:
         return None
-    order = {"refuse": 0, "warn": 1, "pass": 2}
-    ranked = sorted(checks, key=lambda check: order[check.verdict])
-    open_ones = [check for check in ranked if check.verdict != "pass"]
-    passed = [check for check in ranked if check.verdict == "pass"]
+    found = summary.findings(records.document)
+    passed = [check for check in checks if check.verdict == "pass"]
+    refusing = sum(check.verdict == "refuse" for check in found)
     amounts = [
-        formats.count(
-            sum(check.verdict == "refuse" for check in checks), "reason to refuse it", "reasons to refuse it"
-        ),
-        formats.count(sum(check.verdict == "warn" for check in checks), "warning"),
+        formats.count(refusing, "reason to refuse it", "reasons to refuse it") if refusing else "",
+        formats.count(len(found) - refusing, "warning") if len(found) > refusing else "",
     ]
-    told = " and ".join(text for text in amounts if not text.startswith("0 "))
+    told = " and ".join(filter(None, amounts))
     body = join(
         tag(
             "p",
@@ -49,7 +46,7 @@ def findings(records: Records) -> Section | None:
             term("check", "checks"),
             f". They found {told}." if told else ". All of them passed.",
         ),
-        tag("ul", *map(_finding, open_ones), class_="findings") if open_ones else None,
+        tag("ul", *map(_finding, found), class_="findings") if found else None,
         tag(
             "details",
             tag("summary", formats.count(len(passed), "check passed", "checks passed")),

@@ -10,7 +10,7 @@ SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MINUS = "\N{MINUS SIGN}"
 #: First words of a message that may get a capital letter; any other may be a column's name.
 COMMON_WORD = re.compile(
-    r"(?:an?|all|at|both|each|every|if|in|its?|no|nobody|none|nothing|of|on|only|some|the|there|this)\b"
+    r"(?:an?|all|at|both|each|every|if|in|its?|line|no|nobody|none|nothing|of|on|only|some|the|there|this)\b"
 )
 
 

@@ -140,7 +140,7 @@ def usage(records: Records) -> Section | None:
                 "p",
                 tag("code", "YOUR_KEY"),
                 " is the API key, which ",
-                tag("code", "tidemill status"),
+                tag("code", "tidemill url --key"),
                 " prints. ",
                 answer,
             ),

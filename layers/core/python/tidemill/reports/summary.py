@@ -85,9 +85,6 @@ def quality(document: RunDocument, evaluation: Evaluation | None = None) -> str 
     unit = metric_words.words(metric).unit
     if plain.low != plain.high:
         sentences.append(f"We are 95% sure that the true figure lies between {plain.low}{unit} and {plain.high}{unit}.")
-    if metric in ("log_loss", "brier_score") and "accuracy" in document.holdout:
-        right = metric_words.plain_value("accuracy", document.holdout["accuracy"])
-        sentences.append(f"The likeliest class is the right one for {right.value} of 100 rows.")
     if evaluation and metric in evaluation.baseline:
         guess = metric_words.plain_number(metric, evaluation.baseline[metric], interval)
         sentences.append(f"A baseline that ignores every column gets {guess}{unit}.")
@@ -102,12 +99,20 @@ def quality(document: RunDocument, evaluation: Evaluation | None = None) -> str 
             else "the two cannot be told apart on these rows"
         )
         sentences.append(f"On the same rows version {champion.version}, the champion, gets {theirs}{unit}: {judged}.")
+    if metric in ("log_loss", "brier_score") and "accuracy" in document.holdout:
+        right = metric_words.plain_value("accuracy", document.holdout["accuracy"])
+        sentences.append(f"The likeliest class is the right one for {right.value} of 100 rows.")
     return " ".join(sentences)
 
 
-def refusals(document: RunDocument) -> list[Check]:
-    """The checks that refused the data."""
-    return [check for check in document.checks if check.verdict == "refuse"]
+def findings(document: RunDocument) -> list[Check]:
+    """What the checks found, refusals first; a finding about several columns comes once."""
+    found: dict[tuple[str, str], Check] = {}
+    for verdict in ("refuse", "warn"):
+        for check in document.checks:
+            if check.verdict == verdict:
+                found.setdefault((check.name, check.detail), check)
+    return list(found.values())
 
 
 def next_steps(document: RunDocument) -> tuple[str, ...]:
@@ -120,7 +125,7 @@ def next_steps(document: RunDocument) -> tuple[str, ...]:
             back = f"Should it disappoint, `tidemill rollback {project}` puts the version before it back."
             return (ask, back) if document.model and document.model.version > 1 else (ask,)
         case "REFUSED_DATA":
-            named = "the findings name" if refusals(document) else "the reason names"
+            named = "the findings name" if findings(document) else "the reason names"
             return (
                 f"Correct what {named}, in the table or in the project’s spec.",
                 upload,

@@ -24,7 +24,7 @@ def verdict(records: Records) -> Html:
     document, evaluation = records.document, records.evaluation
     stopped = document.status in ("REFUSED_DATA", "REFUSED_BY_GATE", "FAILED")
     measured = summary.quality(document, evaluation)
-    warnings = sum(check.verdict == "warn" for check in document.checks)
+    warnings = len(summary.findings(document))
     lede = [
         tag("p", sentence(document.reason), class_="reason") if stopped and document.reason else None,
         tag("p", measured) if measured else None,
@@ -75,7 +75,7 @@ def _key_facts(records: Records) -> Iterable[tuple[Content, Content]]:
     if rows is not None:
         yield "Data", value(f"{rows:,}", f"rows, {formats.count(columns, 'column')}")
     elif document.source:
-        yield "File", value(formats.shorten(summary.file_name(document), 24), "could not be read as a table")
+        yield "File", value(formats.shorten(summary.file_name(document), 40), "could not be read as a table")
     if evaluation:
         yield term("holdout", "Holdout"), value(f"{evaluation.rows:,}", "rows that no candidate saw")
     yield "Time", value(formats.duration(document.seconds), "from upload to verdict")
