@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tidemill.serving import columns
-from tidemill.serving.scoring import Prediction
+from tidemill.serving.prediction import Prediction
 
 _COLUMN = "column:"
 _TARGET = "target"

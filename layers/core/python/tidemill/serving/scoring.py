@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import onnxruntime
 
 from tidemill.contracts import Signature
 from tidemill.serving.features import Encoder
+from tidemill.serving.prediction import PROBABILITIES, VALUE, Prediction
+
+__all__ = ["CHUNK_ROWS", "Model", "Prediction"]
 
 #: Rows per call of the graph, so that memory stays small whatever the table.
 CHUNK_ROWS = 16_384
-
-#: The graph's output: of a classifier (beside `label`), of a regressor.
-PROBABILITIES = "probabilities"
-VALUE = "value"
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says about n rows: labels and probabilities, or values."""
-
-    labels: np.ndarray | None = None  #: (n,) object of str; the class with the highest probability
-    probabilities: np.ndarray | None = None  #: (n, classes) float64, in the order of the signature's classes
-    values: np.ndarray | None = None  #: (n,) float64
 
 
 class Model:

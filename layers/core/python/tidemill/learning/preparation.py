@@ -1,0 +1,185 @@
+"""From an accepted table to encoded rows, a holdout and the plan of a run. numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from tidemill.contracts import ColumnProfile, ColumnType, InputField, Profile, Validated
+from tidemill.errors import DataRefused, SpecError
+from tidemill.learning import candidates, splits
+from tidemill.learning.plan import Plan
+from tidemill.learning.rows import Rows
+from tidemill.learning.splits import Constraints
+from tidemill.serving import features
+from tidemill.spec import METRICS, Spec, default_metric
+
+#: Levels of a category that a signature names.
+SHOWN_LEVELS = 50
+#: Names of classes that a score is usually about.
+_POSITIVE = frozenset({"1", "true", "yes", "y", "t", "positive", "pos"})
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What `prepare` makes."""
+
+    plan: Plan
+    train: Rows
+    holdout: Rows
+
+
+def needed(profile: Profile, target: str) -> dict[str, ColumnType]:
+    """The columns that `prepare` reads, with their types."""
+    used = ("feature", "time", "group")
+    return {column.name: column.type for column in profile.columns if column.role in used or column.name == target}
+
+
+def prepare(
+    model: str, spec: Spec, profile: Profile, validated: Validated, raw: Mapping[str, np.ndarray]
+) -> Preparation:
+    """Encode a table, split it and plan the search.
+
+    Parameters
+    ----------
+    raw
+        the columns that `needed` names, as the canonical table has them, shape (rows,).
+
+    Raises
+    ------
+    DataRefused
+        the table cannot be split as the spec asks.
+    SpecError
+        the deciding metric or positive class does not fit the target.
+    """
+    task, name = validated.task, validated.target
+    metric = spec.metric or default_metric(task)
+    for asked in (metric, *spec.gates.minimum):
+        if asked not in METRICS[task]:
+            accepted = ", ".join(METRICS[task])
+            raise SpecError(f"the spec names the metric {asked!r}, but the task is {task}: accepted are {accepted}")
+    inputs = tuple(
+        _input(column, raw[column.name])
+        for column in profile.columns
+        if column.role in ("feature", "time") and column.type not in ("empty", "text") and column.name != name
+    )
+    if not inputs:
+        raise DataRefused(
+            "no column is left to learn from: upload a table with columns of numbers, categories or dates"
+        )
+    number = task == "regression"
+    classes, target = ((), raw[name].astype(np.float64)) if number else _classes(name, raw[name])
+    constraints = Constraints(
+        classes=None if number else target,
+        groups=None if spec.group_column is None else _texts(spec.group_column, raw[spec.group_column]),
+        times=None if spec.time_column is None else _times(raw[spec.time_column]),
+    )
+    held = splits.holdout(len(target), spec.holdout.fraction, spec.seed, constraints)
+    learned = ~held
+    _check_split(spec, classes, target, held)
+    assigned = splits.folds(int(learned.sum()), spec.folds, spec.seed, constraints.of(learned))
+    if len(np.unique(assigned)) < 2:
+        raise DataRefused(
+            f"the training rows have one value of {spec.group_column!r} only, and folds need two: add groups"
+        )
+    encoded = features.encode(inputs, {field.name: raw[field.name] for field in inputs})
+    train = Rows({column: values[learned] for column, values in encoded.items()}, target[learned], assigned)
+    holdout = Rows({column: values[held] for column, values in encoded.items()}, target[held])
+    plan = Plan(
+        model=model,
+        task=task,
+        target=name,
+        metric=metric,
+        inputs=inputs,
+        candidates=candidates.plan(spec.candidates, task, len(train), len(classes)),
+        train_rows=len(train),
+        holdout_rows=len(holdout),
+        seed=spec.seed,
+        forward=spec.time_column is not None,
+        classes=classes,
+        positive_class=_positive(spec.positive_class, train.target, classes) if task == "binary" else None,
+        missing_values=spec.missing_values,
+    )
+    return Preparation(plan, train, holdout)
+
+
+def _classes(name: str, raw: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    """The class names, sorted, and each row's index among them as float64."""
+    texts = _texts(name, raw)
+    names = tuple(sorted(set(texts)))
+    codes = {text: float(code) for code, text in enumerate(names)}
+    return names, np.array([codes[text] for text in texts])
+
+
+def _texts(name: str, raw: np.ndarray) -> np.ndarray:
+    """Values as the encoder writes categories: 1.0 is "1"."""
+    return features.encode([InputField(name, "category", required=False)], {name: raw.tolist()})[name]
+
+
+def _times(raw: np.ndarray) -> np.ndarray:
+    """Numbers as they are, ISO 8601 text as seconds; missing is NaN."""
+    if raw.dtype.kind == "f":
+        return raw
+    return np.array([np.nan if text is None else _seconds(text) for text in raw])
+
+
+def _seconds(text: str) -> float:
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _check_split(spec: Spec, classes: tuple[str, ...], target: np.ndarray, held: np.ndarray) -> None:
+    """Refuse a split whose holdout cannot judge what is learned from the rest."""
+    why = f" by {spec.time_column or spec.group_column!r}" if spec.time_column or spec.group_column else ""
+    way_out = "add rows, or change time_column, group_column or holdout.fraction in the spec"
+    if held.all() or not held.any():
+        raise DataRefused(f"the rows cannot be split{why} into a training part and a holdout: {way_out}")
+    unseen = set(target[held]) - set(target[~held])
+    if classes and unseen:
+        name = classes[int(min(unseen))]
+        raise DataRefused(f"every row of the class {name!r} is in the holdout when the table is split{why}: {way_out}")
+    if len(classes) == 2 and len(set(target[held])) < 2:
+        only = classes[int(target[held][0])]
+        raise DataRefused(f"every holdout row has the class {only!r} when the table is split{why}: {way_out}")
+
+
+def _positive(asked: str | None, target: np.ndarray, classes: tuple[str, ...]) -> str:
+    """The class that scores are about: the spec's, else one named like it, else the rarer one."""
+    if asked is not None:
+        if asked not in classes:
+            raise SpecError(f"spec.positive_class must be one of {', '.join(classes)}, not {asked!r}")
+        return asked
+    named = [name for name in classes if name.lower() in _POSITIVE]
+    if len(named) == 1:
+        return named[0]
+    return classes[1] if 2 * target.sum() <= len(target) else classes[0]
+
+
+# --- signature ---------------------------------------------------------------------------------
+
+
+def _input(column: ColumnProfile, raw: np.ndarray) -> InputField:
+    """A column's place in the signature, documented from its values."""
+    if column.type in ("integer", "number"):
+        present = raw[~np.isnan(raw)]
+        field = InputField(column.name, column.type, required=len(present) == len(raw))
+        if not len(present):
+            return field
+        typical = float(np.sort(present)[len(present) // 2])
+        example: Any = int(typical) if column.type == "integer" else typical
+        return replace(field, minimum=float(present.min()), maximum=float(present.max()), example=example)
+    levels = {value: 0 for value in raw if value is not None}
+    for value in raw:
+        if value is not None:
+            levels[value] += 1
+    ranked = sorted(levels, key=lambda level: (-levels[level], level))
+    field = InputField(column.name, column.type, required=not any(value is None for value in raw))
+    if not ranked:
+        return field
+    if column.type == "boolean":
+        return replace(field, example=ranked[0] == "true")
+    return replace(field, categories=() if column.type == "date" else tuple(ranked[:SHOWN_LEVELS]), example=ranked[0])
