@@ -19,7 +19,7 @@ CODE := layers/core/python cli functions
 
 # uv takes the interpreter from here and downloads none.
 export UV_PYTHON_DOWNLOADS := never
-unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test check bench lock layers clean
 
@@ -73,13 +73,21 @@ clean: ## Stop the local stack and remove environments and caches; its data stay
 .venv/.ready: requirements/project.txt pyproject.toml .venvs/uv/.ready
 	@$(call environment,.venv,project)
 	@$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	@.venv/bin/python -c "import boto3, duckdb, onnxruntime, rich, sklearn.ensemble, sklearn.linear_model, skl2onnx"
 	@touch $@
 
-.venvs/%/.ready: requirements/%.txt .venvs/uv/.ready
-	@$(call environment,.venvs/$*,$*)
+.venvs/ministack/.ready: requirements/ministack.txt .venvs/uv/.ready
+	@$(call environment,.venvs/ministack,ministack)
+	@.venvs/ministack/bin/python -c "import ministack.app"
 	@touch $@
 
-# $(call environment,FOLDER,LOCK): the environment in the folder, with exactly what the lock says.
+.venvs/sam/.ready: requirements/sam.txt .venvs/uv/.ready
+	@$(call environment,.venvs/sam,sam)
+	@SAM_CLI_TELEMETRY=0 .venvs/sam/bin/sam deploy --help > /dev/null
+	@touch $@
+
+# $(call environment,FOLDER,LOCK): the environment in the folder, with exactly what the lock says. What is used most is
+# imported once afterwards, so that Python compiles it now and not in the first run.
 define environment
 	echo "installing requirements/$(2).txt into $(1)"; \
 	[ -x $(1)/bin/python ] && $(1)/bin/python -c "" 2>/dev/null || $(UV) venv --quiet --clear --python .venvs/uv/bin/python $(1); \

@@ -26,6 +26,8 @@ DEPLOY_BUCKET = "tidemill-deploy"
 FAILED_CREATION = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"})
 #: How often SAM CLI asks for the deployment's progress, in seconds; its default is 5.
 POLL_SECONDS = "0.3"
+#: Beginnings of the names of variables that SAM CLI does not get: they are meant for other stacks and programs.
+FOR_OTHERS = ("AWS_", "SAM_", "__SAM", "PYTHON")
 #: How LocalStack words it that a resource was skipped although it reports CREATE_COMPLETE.
 SKIPPED_RESOURCE = "deployed as a fallback"
 DELETE_SECONDS = 60.0
@@ -130,7 +132,7 @@ class Deployment:
 
     def environment(self) -> dict[str, str]:
         """The caller's environment without its AWS and SAM settings, which are for other stacks."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_", "__SAM"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(FOR_OTHERS)}
         return {
             **kept,
             "AWS_ENDPOINT_URL": str(self.stack.endpoint),

@@ -27,6 +27,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -275,10 +276,14 @@ class Gateway:
         return received
 
     def _save_now_and_then(self) -> None:
-        while not self._shutdown.wait(SAVE_SECONDS):
+        pause = SAVE_SECONDS
+        while not self._shutdown.wait(pause):
             if self._changed:
                 self._changed = False
+                began = time.monotonic()
                 self._save()
+                # A large state takes long to write, and may not take more than a twentieth of the time.
+                pause = max(SAVE_SECONDS, 20 * (time.monotonic() - began))
 
 
 def serve() -> None:
