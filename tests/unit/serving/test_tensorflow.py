@@ -90,6 +90,10 @@ class TestRowFormat:
     def test_unknown_names_are_kept_for_the_check_against_the_signature(self):
         assert "tenur" in decode({"instances": [{"tenur": 3}]}).columns
 
+    def test_of_unknown_names_one_is_kept(self):
+        columns = decode({"instances": [{f"name {row}": row} for row in range(1000)]}).columns
+        assert list(columns) == ["name 0"]
+
 
 class TestColumnFormat:
     def test_lists_by_name(self):

@@ -209,8 +209,11 @@ def _by_row(instances: Any, inputs: Sequence[InputField]) -> tuple[dict[str, lis
     _check_rows(len(instances), "instances")
     order = [item.name for item in inputs]
     rows = [_row(instance, order, number) for number, instance in enumerate(instances)]
-    names = dict.fromkeys(name for row in rows for name in row) or order[:1]
-    return {name: [row.get(name) for row in rows] for name in names}, len(rows)
+    given = dict.fromkeys(name for row in rows for name in row)
+    known = [name for name in order if name in given]
+    # One unknown name is enough to be refused; a column for each of thousands would fill the memory.
+    unknown = next(([name] for name in given if name not in order), [])
+    return {name: [row.get(name) for row in rows] for name in known + unknown or order[:1]}, len(rows)
 
 
 def _row(instance: Any, order: Sequence[str], number: int) -> Mapping[str, Any]:
