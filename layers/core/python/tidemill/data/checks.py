@@ -28,6 +28,7 @@ PASSED: dict[str, str | None] = {
     "empty_column": "every column has values",
     "constant_column": "no column has the same value in every row",
     "id_column": "no column only names the rows",
+    "text_column": "no column holds free text",
     "mixed_values": "no column mixes numbers or dates with other texts",
     "ambiguous_dates": "every date has one meaning",
     "infinite_values": "no number is infinite",

@@ -29,16 +29,19 @@ class Quoting:
     """A way to put delimiters and line ends into cells."""
 
     quote: str | None
-    escape: str | None
     assumption: str | None = None
 
 
-DOUBLED = Quoting('"', None)
-ESCAPED = Quoting('"', "\\", "quotes within cells are escaped with a backslash")
-SINGLE = Quoting("'", None, "cells are quoted with ' instead of \"")
-UNQUOTED = Quoting(None, None, 'the character " does not quote cells here: it was read as it stands')
+DOUBLED = Quoting('"')
+ESCAPED = Quoting('"', "quotes within cells are escaped with a backslash")
+SINGLE = Quoting("'", "cells are quoted with ' instead of \"")
+UNQUOTED = Quoting(None, 'the character " does not quote cells here: it was read as it stands')
 #: Tried in this order: the first is the usual one, and each other only when the ones before it do not fit.
 QUOTINGS = (DOUBLED, ESCAPED, SINGLE, UNQUOTED)
+
+
+#: Texts with these delimiters are often written without any quoting.
+UNQUOTED_DELIMITERS = ("\t", "|")
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,14 @@ class Dialect:
 
 def reader(lines: Iterable[str], delimiter: str | None, quoting: Quoting) -> Iterator[list[str]]:
     """Python's csv reader for a dialect. Lines keep their ends; raises csv.Error where the text breaks the dialect."""
+    if quoting == ESCAPED:
+        # The module is strict about doubled quotes only.
+        lines = (re.sub(r'\\(["\\])', lambda match: "\\" if match[1] == "\\" else '""', line) for line in lines)
     return csv.reader(
         lines,
         delimiter=delimiter or ",",
         quotechar=quoting.quote,
         quoting=csv.QUOTE_MINIMAL if quoting.quote else csv.QUOTE_NONE,
-        escapechar=quoting.escape,
-        doublequote=quoting.escape is None,
         strict=True,
     )
 
@@ -92,8 +96,10 @@ def decide(sample: str, whole: bool, prefer_tab: bool = False) -> Dialect:
         if quoting == DOUBLED and any(trial.has_wrapped_column("'") for trial in fitting):
             single = [_Trial(lines, trial.delimiter, SINGLE, whole) for trial in fitting]
             fitting = [trial for trial in single if trial.layout is not None] or fitting
+        if quoting == SINGLE:
+            fitting = [trial for trial in fitting if trial.begins_with_wrapped_cell]
         if quoting == UNQUOTED:
-            fitting = [trial for trial in fitting if not trial.has_wrapped_cell('"')]
+            fitting = [t for t in fitting if t.delimiter in UNQUOTED_DELIMITERS and not t.has_wrapped_cell('"')]
         fitting = [trial for trial in fitting if trial.layout == "plain"] or fitting
         if fitting:
             return (_certain(fitting, prefer_tab) if len(fitting) > 1 else fitting[0]).dialect()
@@ -106,6 +112,7 @@ class _Trial:
     def __init__(self, lines: Sequence[str], delimiter: str, quoting: Quoting, whole: bool) -> None:
         self.delimiter = delimiter
         self.quoting = quoting
+        self._lines = lines
         self.rows: list[tuple[int, list[str]]] = []
         self.error: str | None = None
         rows = reader(lines, delimiter, quoting)
@@ -136,9 +143,15 @@ class _Trial:
         """Whether a cell begins and ends with the mark."""
         return any(_is_wrapped(cell, mark) for _, row in self.rows for cell in row)
 
+    @property
+    def begins_with_wrapped_cell(self) -> bool:
+        """Whether the first row has a cell within the quotes, which hardly any but this quoting gives it."""
+        line = self._lines[self.rows[0][0] - 1].rstrip("\r\n")
+        return any(_is_wrapped(cell, self.quoting.quote or "") for cell in line.split(self.delimiter))
+
     def has_wrapped_column(self, mark: str) -> bool:
-        """Whether the cells of a column all begin and end with the mark, empty ones apart."""
-        columns = itertools.zip_longest(*(row for _, row in self.rows[1:]), fillvalue="")
+        """Whether the cells of a column, its header too, all begin and end with the mark, empty ones apart."""
+        columns = itertools.zip_longest(*(row for _, row in self.rows), fillvalue="")
         return any(any(cells) and all(_is_wrapped(cell, mark) for cell in cells if cell) for cells in columns)
 
     @property

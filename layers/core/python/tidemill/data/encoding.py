@@ -71,19 +71,25 @@ def _proven(path: Path, codec: str) -> str:
 def _undecodable_line(path: Path, codec: str) -> int | None:
     """Decode everything: about the first line that does not decode, or None. Raises DataRefused for a NUL."""
     decoder = codecs.getincrementaldecoder(codec)()
+    wide = codec.startswith(("utf-16", "utf-32"))
     line = 1
     for block in _blocks(path):
+        if not wide and b"\0" in block:
+            raise _nul(line + block[: block.index(0)].count(b"\n"))
         try:
             text = decoder.decode(block, final=not block)
         except UnicodeError:
             return line
         if "\0" in text:
-            raise DataRefused(
-                f"the file has a NUL character in line {line + text[: text.index(chr(0))].count(chr(10))}, "
-                "so it is binary or damaged: upload the table as plain text"
-            )
+            raise _nul(line + text[: text.index("\0")].count("\n"))
         line += text.count("\n")
     return None
+
+
+def _nul(line: int) -> DataRefused:
+    return DataRefused(
+        f"the file has a NUL character in line {line}, so it is binary or damaged: upload the table as plain text"
+    )
 
 
 def _western(path: Path) -> Encoding:

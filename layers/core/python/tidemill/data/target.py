@@ -83,7 +83,7 @@ def decide_task(
         return None
     checks.passed("task", why)
     if task != "regression":
-        _check_classes(name, distinct, classes, spec, checks)
+        _check_classes(target, distinct, classes, spec, checks)
     if spec.positive_class is not None:
         _check_positive_class(spec.positive_class, task, classes, checks)
     return task
@@ -119,15 +119,15 @@ def _task(target: Column, distinct: int, spec: Spec) -> tuple[Task | None, str]:
     return "regression", f"regression: the target {name!r} is a number with {distinct:,} different values"
 
 
-def _check_classes(name: str, distinct: int, classes: Sequence[TopValue], spec: Spec, checks: Checks) -> None:
+def _check_classes(target: Column, distinct: int, classes: Sequence[TopValue], spec: Spec, checks: Checks) -> None:
+    name = target.name
     if distinct > MAX_CLASSES:
-        checks.found(
-            "class_count",
-            "refuse",
+        detail = (
             f"the target {name!r} has {distinct:,} classes, more than the {MAX_CLASSES} that are accepted: "
-            "group them, or choose another target",
-            name,
+            "group them, or choose another target"
         )
+        mixed = next((oddity.detail for oddity in target.oddities if oddity.check == "mixed_values"), None)
+        checks.found("class_count", "refuse", f"the target {mixed}" if mixed else detail, name)
         return
     checks.passed("class_count", f"the target {name!r} has {distinct} classes")
     rarest, rows = classes[-1], sum(top.count for top in classes)

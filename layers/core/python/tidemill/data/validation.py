@@ -116,7 +116,7 @@ class _Validation:
         )
         if chosen is not None and task is not None:
             assigned = self._without_leaks(columns, assigned, chosen, task, classes, rows)
-            self._check_features(assigned)
+            self._check_features(columns, assigned)
         if self.previous is not None:
             schema.compare(columns, self.previous, self.spec, self.checks)
         self.checks.nothing_found(
@@ -219,14 +219,25 @@ class _Validation:
                 "a model may be tested on rows that it has seen",
             )
 
-    def _check_features(self, assigned: Sequence[Assigned]) -> None:
-        features = sum(one.role in ("feature", "time") for one in assigned)
+    def _check_features(self, columns: Sequence[Column], assigned: Sequence[Assigned]) -> None:
+        left = [
+            column for column, one in zip(columns, assigned, strict=True) if one.role in ("feature", "time", "group")
+        ]
+        for column in left:
+            if column.type == "text":
+                detail = (
+                    f"{column.name!r} holds free text, from which nothing is learned: turn what it says into columns"
+                )
+                self.checks.found("text_column", "warn", detail, column.name)
+            if column.name == self.spec.time_column and column.type not in ("date", "integer", "number"):
+                detail = f"the time column {column.name!r} holds {column.type}, not dates or numbers: correct it"
+                self.checks.found("spec_names", "refuse", detail, column.name)
+        features = sum(column.type != "text" and column.name != self.spec.group_column for column in left)
         if features:
             self.checks.passed("features_left", f"{features} columns can be learned from")
         else:
-            self.checks.found(
-                "features_left", "refuse", "no column is left to learn from: upload a table with more columns"
-            )
+            detail = "no column is left to learn from: upload a table with columns of numbers, categories or dates"
+            self.checks.found("features_left", "refuse", detail)
 
     def _without_leaks(
         self,
