@@ -32,10 +32,8 @@ def refit(run_id: str, scores: list[CandidateScore], bucket: str, objects: Objec
     from tidemill.learning import refitting  # skl2onnx takes a second to import, which the candidates need not wait for
 
     plan = objects.get_contract(Plan, bucket, keys.run_plan(run_id))
-    rows, holdout = (
-        Rows.load(objects.get(bucket, key)) for key in (keys.run_train_rows(run_id), keys.run_holdout_rows(run_id))
-    )
-    made = refitting.refit(plan, rows, holdout, scores)
+    rows = Rows.load(objects.get(bucket, keys.run_train_rows(run_id)))
+    made = refitting.refit(plan, rows, Rows.load(objects.get(bucket, keys.run_holdout_rows(run_id))), scores)
     objects.put(bucket, keys.run_model(run_id), made.onnx)
     objects.put(bucket, keys.run_baseline_model(run_id), made.baseline_onnx)
     objects.put(bucket, keys.run_reference_predictions(run_id), save_prediction(made.reference))

@@ -23,6 +23,7 @@ from tidemill.errors import InputRefused
 DATE_PARTS = ("epoch_days", "year", "month", "day", "weekday", "hour")
 
 _EPOCH = date(1970, 1, 1).toordinal()
+_NUMBERS = frozenset({int, float, type(None)})
 _LARGEST = float(np.finfo(np.float32).max)
 #: One NaN object, so that `in` finds it by identity.
 _NAN = math.nan
@@ -131,9 +132,10 @@ def _encode_numbers(name: str, required: bool, values: Sequence[Any] | np.ndarra
         if required and np.isnan(held).any():
             raise _missing(name, int(np.isnan(held).argmax()), len(held))
         return (held,)
-    for row, value in enumerate(values):
-        if value is not None and (not isinstance(value, numbers.Real) or isinstance(value, bool)):
-            raise _refused(name, "a number", value, row, len(values))
+    if not _NUMBERS.issuperset(map(type, values)):
+        for row, value in enumerate(values):
+            if value is not None and (not isinstance(value, numbers.Real) or isinstance(value, bool)):
+                raise _refused(name, "a number", value, row, len(values))
     clean = [value if value is not None and -_LARGEST <= value <= _LARGEST else _NAN for value in values]
     if required and _NAN in clean:
         raise _missing(name, clean.index(_NAN), len(clean))
