@@ -370,6 +370,11 @@ def _five_digits(value: float) -> float:
     return float(f"{value:.5g}")
 
 
+def _short_labels(largest: float) -> Spec:
+    """Axis labels such as 250k, once numbers are too long to stand side by side."""
+    return {"format": "~s"} if abs(largest) >= 10_000 else {}
+
+
 def _scatter(values: list[Spec], x: Spec, y: Spec, reference: Spec, description: str) -> Spec:
     return {
         "description": description,
@@ -392,8 +397,8 @@ def predicted_against_actual(actual: Numbers, predicted: Numbers, target: str) -
     scale = {"domain": [low, high], "zero": False, "nice": True}
     return _scatter(
         [{"x": _five_digits(p), "y": _five_digits(a)} for a, p in zip(actual, predicted, strict=True)],
-        {"field": "x", "title": f"predicted {target}", "scale": scale, "axis": {"format": "~s"}},
-        {"field": "y", "title": f"actual {target}", "scale": scale, "axis": {"format": "~s"}},
+        {"field": "x", "title": f"predicted {target}", "scale": scale, "axis": _short_labels(high)},
+        {"field": "y", "title": f"actual {target}", "scale": scale, "axis": _short_labels(high)},
         _reference((low, low), (high, high)),
         "Actual against predicted values, one point per row; on the dashed line they agree.",
     )
@@ -403,8 +408,8 @@ def errors_by_prediction(actual: Numbers, predicted: Numbers, target: str) -> Sp
     """One point per holdout row: how far the prediction was off, against the prediction."""
     return _scatter(
         [{"x": _five_digits(p), "y": _five_digits(p - a)} for a, p in zip(actual, predicted, strict=True)],
-        {"field": "x", "title": f"predicted {target}", "scale": {"zero": False}, "axis": {"format": "~s"}},
-        {"field": "y", "title": "error (predicted − actual)", "axis": {"format": "~s"}},
+        {"field": "x", "title": f"predicted {target}", "scale": {"zero": False}, "axis": _short_labels(max(predicted))},
+        {"field": "y", "title": "error (predicted − actual)", "axis": _short_labels(max(predicted))},
         _reference((min(predicted), 0), (max(predicted), 0)),
         "Error against the predicted value, one point per row; on the dashed line there is none.",
     )
@@ -427,7 +432,7 @@ def error_histogram(edges: Numbers, counts: Sequence[int]) -> Spec:
                         "type": "quantitative",
                         "bin": {"binned": True},
                         "title": "error (predicted − actual)",
-                        "axis": {"format": "~s", "grid": False, "tickCount": 7},
+                        "axis": {"grid": False, "tickCount": 5} | _short_labels(edges[-1]),
                     },
                     "x2": {"field": "to"},
                     "y": {"field": "rows", "type": "quantitative", "title": "rows", "axis": {"format": ",d"}},
