@@ -54,6 +54,7 @@ class Execution:
     ended_at: datetime | None
     error: str
     cause: str
+    output: str = ""  #: JSON; empty unless it succeeded
 
 
 @dataclass
@@ -134,6 +135,7 @@ class Executions:
             ended_at=answer.get("stopDate"),
             error=answer.get("error", ""),
             cause=answer.get("cause", ""),
+            output=answer.get("output", ""),
         )
 
     def stop(self, execution: str, cause: str) -> None:
