@@ -5,7 +5,7 @@ import pytest
 
 from tidemill.contracts import Signature
 from tidemill.serving import outputs
-from tidemill.serving.scoring import Prediction
+from tidemill.serving.prediction import Prediction
 
 CLASSES = Prediction(np.array(["a", "c"], object), np.array([[0.5, 0.25, 0.25], [0.125, 0.125, 0.75]]), None)
 NUMBERS = Prediction(values=np.array([0.1, 2.0]))

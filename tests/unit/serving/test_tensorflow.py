@@ -8,7 +8,7 @@ import pytest
 from tidemill.contracts import InputField, Signature
 from tidemill.errors import InputRefused, RequestTooLarge
 from tidemill.serving import tensorflow
-from tidemill.serving.scoring import Prediction
+from tidemill.serving.prediction import Prediction
 
 INPUTS = (InputField("tenure", "integer"), InputField("contract", "category"))
 

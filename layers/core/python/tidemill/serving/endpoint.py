@@ -14,7 +14,8 @@ from tidemill.errors import NotFound, StorageError
 from tidemill.serving import captures, outputs
 from tidemill.serving.missing_values import MissingValues
 from tidemill.serving.model_cache import ModelCache
-from tidemill.serving.scoring import Model, Prediction
+from tidemill.serving.prediction import Prediction
+from tidemill.serving.scoring import Model
 
 CHAMPION = "champion"
 

@@ -7,14 +7,12 @@ where a row or a column stands for itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tidemill.contracts import Signature
-
-if TYPE_CHECKING:
-    from tidemill.serving.scoring import Prediction
+from tidemill.serving.prediction import Prediction
 
 
 def by_row(prediction: Prediction) -> list[Any]:

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from tidemill.contracts import InputField, Signature, to_json
 from tidemill.errors import InputRefused, RequestTooLarge
 from tidemill.serving import outputs
-from tidemill.serving.scoring import Prediction
+from tidemill.serving.prediction import Prediction
 
 #: What one request may hold. Lambda carries 6 MB in and out, the body as an escaped string in it.
 MAX_BODY_BYTES = 5_000_000
