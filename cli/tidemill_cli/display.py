@@ -70,7 +70,7 @@ def paragraph(heading: str, *body: RenderableType) -> RenderableType:
     from rich.padding import Padding
     from rich.text import Text
 
-    return Group(Text(heading, "bold"), Padding(Group(*body), (0, 0, 1, 2)))
+    return Group(Text(heading, "bold"), Padding(Group(*body), (0, 0, 1, 2), expand=False))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], right: Iterable[str] = ()) -> Table:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-from tidemill.contracts import Interval
-
 
 def number(value: float | None, digits: int = 4) -> str:
     """A number with about that many significant digits, whole ones in full: 46,312, 0.8471; a dash for none."""
@@ -20,9 +18,11 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:,.{max(digits - 1 - exponent, 0)}f}"
 
 
-def interval(of: Interval) -> str:
-    """A value with its 95% interval: 0.8471 (0.8302 to 0.8633)."""
-    return f"{number(of.value)} ({number(of.low)} to {number(of.high)})"
+def metric(value: float | None) -> str:
+    """A metric's value; small ones with four decimals, so that they stand below each other: 0.0406, 0.8471, 46,312."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:.4f}" if abs(value) < 10 else number(value)
 
 
 def seconds(length: float | None) -> str:

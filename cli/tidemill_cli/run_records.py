@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tidemill import keys
 from tidemill.contracts import CandidateResult, Check, Evaluation, ModelRef, RunDocument, Status
-from tidemill.errors import NotFound
+from tidemill.errors import ContractError, NotFound
 from tidemill_cli.session import Session
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ def read(session: Session, record: RunRecord) -> RunView:
 
 
 def _made(session: Session, cls: type[T], key: str) -> T | None:
-    """What a stage has written, or None when it has not."""
+    """What a stage has written, or None when it has not, or nothing that can be read."""
     try:
         return session.objects.get_contract(cls, session.artifact_bucket, key)
-    except NotFound:
+    except (NotFound, ContractError):
         return None
 
 

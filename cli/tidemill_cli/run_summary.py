@@ -51,7 +51,7 @@ def leaderboard(document: RunDocument) -> RenderableType:
         if candidate.error is not None or spread is None:
             result = Text(candidate.error or "not fitted", "red")
         else:
-            result = Text(f"{figures.number(spread.mean)} ± {figures.number(spread.std, 2)}")
+            result = Text(f"{figures.metric(spread.mean)} ± {figures.metric(spread.std)}")
         name = Text(candidate.name, "bold" if place == 1 else "")
         rows.append((str(place), name, result, figures.seconds(candidate.seconds)))
     return display.table(("", "candidate", metric, "time"), rows, right=("time",))
@@ -66,11 +66,11 @@ def quality(document: RunDocument, evaluation: Evaluation | None) -> RenderableT
     rows = []
     for name, interval in sorted(document.holdout.items(), key=lambda item: item[0] != document.metric):
         style = "bold" if name == document.metric else ""
-        row: list[str | Text] = [Text(name, style), Text(figures.number(interval.value), style), _bounds(interval)]
+        row: list[str | Text] = [Text(name, style), Text(figures.metric(interval.value), style), _bounds(interval)]
         if evaluation:
-            row.append(figures.number(evaluation.baseline.get(name)))
+            row.append(figures.metric(evaluation.baseline.get(name)))
         if champion:
-            row.append(figures.number(champion.holdout[name].value if name in champion.holdout else None))
+            row.append(figures.metric(champion.holdout[name].value if name in champion.holdout else None))
         rows.append(row)
     return display.table(columns, rows, right=columns[1:])
 
@@ -133,9 +133,9 @@ def _places(document: RunDocument) -> RenderableType:
     if document.status != "RUNNING" and document.seconds:
         items.append(("time", figures.seconds(document.seconds)))
     if document.status == "LIVE" and document.model:
-        items.append(("next", f"tidemill predict {document.model.name} --row '{{...}}'"))
+        items.append(("next", f"tidemill predict {document.model.name} --file rows.csv"))
     return display.pairs(items)
 
 
 def _bounds(interval: Interval) -> str:
-    return f"{figures.number(interval.low)} to {figures.number(interval.high)}"
+    return f"{figures.metric(interval.low)} to {figures.metric(interval.high)}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
 
 from tidemill import keys
-from tidemill.contracts import Lineage
+from tidemill.contracts import InputField, Lineage, Signature
 from tidemill.errors import NotFound
 from tidemill_cli import display, figures
 from tidemill_cli.session import Session, pass_session
@@ -17,14 +18,20 @@ if TYPE_CHECKING:
 
     from tidemill.aws.registry import AuditEvent, VersionRecord
 
+#: Levels of a category that are listed.
+SHOWN_VALUES = 5
 
-@click.command(short_help="A model's versions, aliases, lineage and history.")
+
+@click.command(short_help="A model's versions, inputs, lineage and history.")
 @click.argument("name")
-@click.option("--version", type=click.IntRange(min=1), help="Whose lineage to show. [default: the champion's]")
+@click.option(
+    "--version", type=click.IntRange(min=1), help="Whose inputs and lineage to show. [default: the champion's]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_session
 def command(session: Session, name: str, version: int | None, as_json: bool) -> None:
-    """Show the versions of the model NAME, which one answers, what it was made from, and who did what.
+    """Show the versions of the model NAME, which one answers, what it takes, what it was made from, and
+    who did what.
 
     \b
     Examples:
@@ -38,6 +45,9 @@ def command(session: Session, name: str, version: int | None, as_json: bool) -> 
     if chosen not in {record.version for record in versions}:
         raise NotFound(f"model {name!r} has no version {chosen}: it has 1 to {versions[0].version}")
     lineage = session.objects.get_contract(Lineage, session.artifact_bucket, keys.model(name, chosen, "lineage.json"))
+    signature = session.objects.get_contract(
+        Signature, session.artifact_bucket, keys.model(name, chosen, "signature.json")
+    )
     audit = registry.audit(name)
     if as_json:
         display.document(
@@ -46,12 +56,16 @@ def command(session: Session, name: str, version: int | None, as_json: bool) -> 
                 "aliases": aliases,
                 "versions": versions,
                 "lineage": {"version": chosen, "of": lineage},
+                "signature": signature,
                 "audit": audit,
             }
         )
         return
     console = display.console()
     console.print(display.paragraph(f"Versions of {name}", _versions(versions, aliases)))
+    console.print(
+        display.paragraph(f"Inputs of version {chosen}, which predicts {signature.target}", _inputs(signature))
+    )
     console.print(display.paragraph(f"What version {chosen} was made from", _lineage(lineage)))
     console.print(display.paragraph("Who did what", _audit(audit)))
 
@@ -64,7 +78,7 @@ def _versions(versions: list[VersionRecord], aliases: dict[str, int]) -> Rendera
             str(record.version),
             Text(", ".join(alias for alias, at in aliases.items() if at == record.version), "green"),
             record.metric,
-            figures.number(record.value),
+            figures.metric(record.value),
             figures.moment(record.created_at),
             record.run_id[:8],
             record.dataset_version[:12],
@@ -73,6 +87,22 @@ def _versions(versions: list[VersionRecord], aliases: dict[str, int]) -> Rendera
     ]
     columns = ("version", "alias", "metric", "value", "made (UTC)", "run", "data")
     return display.table(columns, rows, right=("version", "value"))
+
+
+def _inputs(signature: Signature) -> RenderableType:
+    rows = [
+        (field.name, field.type, "" if field.required else "may be missing", _known(field), json.dumps(field.example))
+        for field in signature.inputs
+    ]
+    return display.table(("input", "type", "", "known values", "typical"), rows)
+
+
+def _known(field: InputField) -> str:
+    if field.minimum is not None and field.maximum is not None and field.type in ("integer", "number"):
+        shown = "{:,.0f} to {:,.0f}" if field.type == "integer" else "{:,g} to {:,g}"
+        return shown.format(field.minimum, field.maximum)
+    shown = ", ".join(field.categories[:SHOWN_VALUES])
+    return shown + (f" and {len(field.categories) - SHOWN_VALUES} more" if len(field.categories) > SHOWN_VALUES else "")
 
 
 def _lineage(lineage: Lineage) -> RenderableType:

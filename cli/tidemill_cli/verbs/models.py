@@ -65,7 +65,7 @@ def _cells(model: Listed) -> Sequence[str | Text]:
         Text(model.name, "bold"),
         model.task,
         f"version {serving.version}",
-        f"{serving.metric} {figures.number(serving.value)}",
+        f"{serving.metric} {figures.metric(serving.value)}",
         figures.moment(serving.created_at),
         str(model.versions),
     )

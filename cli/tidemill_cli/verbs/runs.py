@@ -37,7 +37,7 @@ def command(session: Session, project: str | None, limit: int, as_json: bool) ->
             figures.moment(record.started_at),
             figures.seconds(record.seconds),
             record.metric or "-",
-            figures.number(record.value),
+            figures.metric(record.value),
             f"{record.model}/{record.version}" if record.version else "-",
             figures.usd(record.usd),
         )

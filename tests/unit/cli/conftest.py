@@ -18,11 +18,13 @@ from tidemill.contracts import (
     DatasetRef,
     Evaluation,
     Gate,
+    InputField,
     Interval,
     Lineage,
     ModelRef,
     Parity,
     RunDocument,
+    Signature,
     Source,
     Spread,
     StageCost,
@@ -151,9 +153,7 @@ class Executions:
         self._now, more = look
         status, error, cause, output = (*more, "", "", "")[:4]
         ended = None if status == "RUNNING" else BEGIN + timedelta(seconds=20)
-        described = Execution(execution, status, BEGIN, ended, error, cause)
-        object.__setattr__(described, "output", output)
-        return described
+        return Execution(execution, status, BEGIN, ended, error, cause, output)
 
     def progress(self, execution):
         return self._now
@@ -256,6 +256,19 @@ EVALUATION = Evaluation(
 )
 
 
+SIGNATURE = Signature(
+    "churn",
+    "binary",
+    "Churn",
+    (
+        InputField("tenure", "integer", minimum=0, maximum=72, example=24),
+        InputField("contract", "category", required=False, categories=tuple("abcdefg"), example="a"),
+    ),
+    ("No", "Yes"),
+    "Yes",
+)
+
+
 class World:
     """Everything a verb may touch, and the command itself."""
 
@@ -346,6 +359,7 @@ class World:
             onnx_sha256="o" * 64,
         )
         self.objects.put_contract(ARTIFACTS, keys.model("churn", version, "lineage.json"), lineage)
+        self.objects.put_contract(ARTIFACTS, keys.model("churn", version, "signature.json"), SIGNATURE)
 
 
 @pytest.fixture

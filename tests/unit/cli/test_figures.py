@@ -35,3 +35,10 @@ def test_seconds(length, shown):
 @pytest.mark.parametrize(("amount", "shown"), [(1.234, "$1.23"), (0.00213, "$0.0021"), (0, "$0"), (None, "-")])
 def test_usd(amount, shown):
     assert figures.usd(amount) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.04055, "0.0406"), (0.8832, "0.8832"), (46312.4, "46,312"), (None, "-"), (math.nan, "-")]
+)
+def test_metric(value, shown):
+    assert figures.metric(value) == shown

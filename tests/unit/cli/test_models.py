@@ -37,11 +37,15 @@ def test_model_shows_versions_lineage_and_who_did_what(world):
     assert code == 0
     for part in ("champion", "boosting (max_iter=100), seed 0", "scikit-learn 1.9.1", "deploy", ACTOR, "gates passed"):
         assert part in out
+    inputs = [line.split() for line in out.splitlines() if line.split()[:1] in (["tenure"], ["contract"])]
+    assert inputs[0] == ["tenure", "integer", "0", "to", "72", "24"]
+    assert " ".join(inputs[1]) == 'contract category may be missing a, b, c, d, e and 2 more "a"'
     made = json.loads(world.tidemill("model", "churn", "--version", "1", "--json")[1])
     assert made["aliases"] == {"champion": 2}
     assert [version["version"] for version in made["versions"]] == [2, 1]
     assert made["lineage"]["version"] == 1
     assert made["lineage"]["of"]["candidate"] == "boosting"
+    assert made["signature"]["target"] == "Churn"
     assert made["audit"][0]["action"] == "deploy"
 
 
