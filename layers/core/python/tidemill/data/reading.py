@@ -164,7 +164,9 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, content: Content) -> Ta
     file = literal(str(content.path))
     try:
         stored = connection.execute(f"SELECT name, num_children FROM parquet_schema({file}) ORDER BY column_id")
-        _check_names(_top_level(stored.fetchall()))
+        problem = repetition(_top_level(stored.fetchall()))
+        if problem:
+            raise DataRefused(problem)
         source = f"read_parquet({file}, binary_as_string = true)"
         schema = [(str(row[0]), str(row[1])) for row in connection.execute(f"DESCRIBE FROM {source}").fetchall()]
         _check_columns(schema)
@@ -196,14 +198,6 @@ def _top_level(nodes: Sequence[tuple[str, int | None]]) -> list[str]:
             to_pass += (nodes[position][1] or 0) - 1
             position += 1
     return names
-
-
-def _check_names(names: Sequence[str]) -> None:
-    problem = repetition(names)
-    if problem:
-        raise DataRefused(problem)
-    if "" in names:
-        raise DataRefused(f"column {names.index('') + 1} of the Parquet file has no name: give every column a name")
 
 
 def _as_text(name: str, kind: str) -> str:
