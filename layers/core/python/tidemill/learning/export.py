@@ -36,7 +36,9 @@ def export(model: Pipeline, layout: Layout) -> bytes:
     """The ONNX graph of a fitted pipeline over the matrix of a layout."""
     estimator = model[-1]
     if isinstance(estimator, DummyClassifier | DummyRegressor):
-        model = Pipeline([("estimator", _constant(estimator, layout.width))])
+        # The slope of zero would still be no number where a column is missing.
+        filled = SimpleImputer(strategy="constant", fill_value=0.0).fit(np.zeros((1, layout.width), np.float32))
+        model = Pipeline([("imputer", filled), ("estimator", _constant(estimator, layout.width))])
     classes = getattr(model[-1], "classes_", None)
     if classes is None:
         outputs = [(VALUE, FloatTensorType([None, 1]))]
@@ -100,7 +102,7 @@ def _float32_below(values: np.ndarray) -> np.ndarray:
 
 
 def _constant(estimator: Any, width: int) -> Any:
-    """A linear model without slope that predicts what a dummy does, which skl2onnx cannot convert."""
+    """A linear model without slope that predicts what a dummy does, which skl2onnx cannot convert; 0 times NaN is NaN: impute first."""
     if isinstance(estimator, DummyRegressor):
         flat = LinearRegression()
         flat.coef_, flat.intercept_ = np.zeros(width), float(estimator.constant_[0, 0])

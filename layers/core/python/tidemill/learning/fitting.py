@@ -125,7 +125,7 @@ def _pipeline(candidate: CandidateRef, plan: Plan, layout: Layout) -> Pipeline:
     estimator = kind(**candidate.params, **seeded)
     if candidate.name == "linear":
         return make_pipeline(_scaled(layout), estimator)
-    if candidate.name == "forest":
+    if candidate.name in ("forest", candidates.BASELINE):
         return make_pipeline(_imputer(), estimator)
     return make_pipeline(estimator)
 

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tidemill.learning import splits
+from tidemill.learning.splits import Constraints
+
+NONE = Constraints()
+
+
+@given(rows=st.integers(10, 200), fraction=st.floats(0.05, 0.5), seed=st.integers(0, 99))
+@settings(max_examples=50, deadline=None)
+def test_the_holdout_has_its_share(rows, fraction, seed):
+    held = splits.holdout(rows, fraction, seed, NONE)
+    assert abs(held.sum() - rows * fraction) <= 1
+    assert held.any()
+    assert not held.all()
+
+
+def test_the_seed_decides_and_nothing_else():
+    first, again, other = (splits.holdout(100, 0.2, seed, NONE) for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+class TestClasses:
+    CLASSES = Constraints(classes=np.repeat([0.0, 1.0, 2.0], [100, 40, 2]))
+
+    def test_keep_their_shares_in_the_holdout(self):
+        held = splits.holdout(142, 0.2, 0, self.CLASSES)
+        assert np.bincount(self.CLASSES.classes[held].astype(int)).tolist() == [20, 8]
+
+    def test_are_never_wholly_in_the_holdout(self):
+        held = splits.holdout(142, 0.5, 0, self.CLASSES)
+        assert set(self.CLASSES.classes[~held]) == {0.0, 1.0, 2.0}
+
+    def test_keep_their_shares_in_folds(self):
+        folds = splits.folds(142, 5, 0, self.CLASSES)
+        for fold in range(5):
+            counts = np.bincount(self.CLASSES.classes[folds == fold].astype(int), minlength=3)
+            assert abs(counts[0] - 20) <= 1
+            assert abs(counts[1] - 8) <= 1
+
+    def test_fewer_rows_than_folds_still_reach_different_folds(self):
+        assert len(set(splits.folds(142, 5, 0, self.CLASSES)[-2:])) == 2
+
+
+class TestTimes:
+    TIMES = np.random.default_rng(0).permutation(100).astype(float)
+
+    def test_the_holdout_is_the_newest_rows(self):
+        held = splits.holdout(100, 0.2, 0, Constraints(times=self.TIMES))
+        assert self.TIMES[held].min() == 80
+        assert held.sum() == 20
+
+    def test_a_missing_time_is_the_oldest(self):
+        times = self.TIMES.copy()
+        times[3] = np.nan
+        assert not splits.holdout(100, 0.5, 0, Constraints(times=times))[3]
+
+    def test_folds_go_forward(self):
+        folds = splits.folds(100, 4, 0, Constraints(times=self.TIMES))
+        pairs = list(splits.cross_validation(folds, forward=True))
+        assert len(pairs) == 4
+        for learned, tested in pairs:
+            assert self.TIMES[learned].max() < self.TIMES[tested].min()
+            assert tested.sum() == 20
+
+    def test_a_group_stays_together_and_the_newest_groups_are_held_out(self):
+        groups = np.repeat(np.arange(10), 10)
+        times = np.tile(np.arange(10.0), 10) + 10 * np.repeat(np.arange(10)[::-1], 10)
+        held = splits.holdout(100, 0.2, 0, Constraints(groups=groups, times=times))
+        assert set(groups[held]) == {0, 1}
+
+
+class TestGroups:
+    GROUPS = np.random.default_rng(0).integers(0, 30, 500)
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_are_never_split(self, seed):
+        constraints = Constraints(classes=np.zeros(500), groups=self.GROUPS)
+        held = splits.holdout(500, 0.2, seed, constraints)
+        assert not set(self.GROUPS[held]) & set(self.GROUPS[~held])
+        assert 60 < held.sum() < 140
+        folds = splits.folds(500, 5, seed, constraints)
+        for learned, tested in splits.cross_validation(folds, forward=False):
+            assert not set(self.GROUPS[learned]) & set(self.GROUPS[tested])
+            assert 80 < tested.sum() < 120
+
+    def test_one_group_leaves_no_holdout(self):
+        assert not splits.holdout(20, 0.2, 0, Constraints(groups=np.zeros(20))).any()
+
+    def test_fewer_groups_than_folds_give_fewer_folds(self):
+        assert set(splits.folds(30, 5, 0, Constraints(groups=np.repeat([0, 1, 2], 10)))) == {0, 1, 2}
+
+
+@given(rows=st.integers(10, 100), count=st.integers(2, 10), seed=st.integers(0, 9))
+@settings(max_examples=50, deadline=None)
+def test_every_row_is_tested_once(rows, count, seed):
+    folds = splits.folds(rows, count, seed, NONE)
+    tested = sum(tested.astype(int) for _, tested in splits.cross_validation(folds, forward=False))
+    assert (tested == 1).all()
+    assert np.ptp(np.bincount(folds)) <= 1
