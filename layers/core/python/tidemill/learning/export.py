@@ -102,7 +102,10 @@ def _float32_below(values: np.ndarray) -> np.ndarray:
 
 
 def _constant(estimator: Any, width: int) -> Any:
-    """A linear model without slope that predicts what a dummy does, which skl2onnx cannot convert; 0 times NaN is NaN: impute first."""
+    """A linear model without slope that predicts what a dummy does, which skl2onnx cannot convert.
+
+    Its input must be imputed, because nothing times a missing number is a missing number.
+    """
     if isinstance(estimator, DummyRegressor):
         flat = LinearRegression()
         flat.coef_, flat.intercept_ = np.zeros(width), float(estimator.constant_[0, 0])
