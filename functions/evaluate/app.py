@@ -58,4 +58,6 @@ def handler(event: dict[str, Any], _context: object) -> Any:
     run = from_json(Run, event["run"])
     logger.append_keys(run_id=run.run_id)
     config = settings.load(settings.EvaluateSettings)
-    return to_json(evaluate(run, config.artifact_bucket, *connections(config.table)))
+    evaluated = evaluate(run, config.artifact_bucket, *connections(config.table))
+    logger.info("every gate passed", metric=evaluated.metric, value=evaluated.value)
+    return to_json(evaluated)
