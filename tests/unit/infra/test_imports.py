@@ -18,7 +18,7 @@ PACKAGES = {
     "Runtime": {"aws_lambda_powertools", "chalice"},
     "Serving": {"numpy", "onnxruntime"},
     "Data": {"duckdb", "numpy"},
-    "Science": {"numpy", "onnx", "scipy", "skl2onnx", "sklearn"},
+    "Science": {"numpy", "onnx", "scipy", "skl2onnx", "sklearn", "threadpoolctl"},
 }
 #: Pure rooms get time, environment and services handed in.
 PURE_ROOMS = ("contracts.py", "errors.py", "keys.py", "spec.py", "serving", "rules", "data", "learning", "reports")
