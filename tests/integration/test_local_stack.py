@@ -176,6 +176,15 @@ def test_a_stop_ends_every_process_and_the_next_start_has_everything_again(app, 
     assert status != "RUNNING"
 
 
+def test_an_endpoint_that_runs_already_is_deployed_to_and_not_stopped(app, tmp_path):
+    other = LocalStack(tmp_path, app.sources, "other")
+    up = other.up(silent, endpoint=app.stack.endpoint)
+    assert (up.started, up.deployed, up.stack.endpoint) == (False, True, app.stack.endpoint)
+    assert not other.up(silent, endpoint=app.stack.endpoint).deployed
+    assert not other.down(wipe=True)
+    assert up.stack.status() == "CREATE_COMPLETE"
+
+
 def test_a_taken_port_is_named(app, tmp_path):
     port = int(app.stack.endpoint.rsplit(":", 1)[1])
     local = LocalStack(tmp_path)
