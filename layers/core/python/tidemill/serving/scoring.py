@@ -11,6 +11,9 @@ from tidemill.serving.prediction import PROBABILITIES, VALUE, Prediction
 
 __all__ = ["CHUNK_ROWS", "Model", "Prediction"]
 
+# What a model is used for is its owner's business.
+onnxruntime.disable_telemetry_events()
+
 #: Rows per call of the graph, so that memory stays small whatever the table.
 CHUNK_ROWS = 16_384
 
