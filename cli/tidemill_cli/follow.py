@@ -72,7 +72,7 @@ def follow(
     executions: Executions,
     execution: str,
     show: Watching,
-    through_approval: bool,
+    asked: Callable[[], bool] | None = None,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Ended:
@@ -82,8 +82,9 @@ def follow(
     ----------
     execution
         its ARN, also when it has not begun.
-    through_approval
-        whether to go on watching while a person is waited for.
+    asked
+        whether a person has been asked; looked at while a state waits for one, and then the watching ends.
+        None watches on until the person has decided.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def follow(
         show(steps)
         if current.status != "RUNNING":
             return Ended(current, waits=False)
-        if steps and steps[-1].waits and steps[-1].state == "running" and not through_approval:
+        if asked and steps and steps[-1].waits and steps[-1].state == "running" and asked():
             return Ended(current, waits=True)
         sleep(POLL_SECONDS)
 

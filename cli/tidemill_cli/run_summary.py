@@ -133,7 +133,7 @@ def _places(document: RunDocument) -> RenderableType:
     if document.status != "RUNNING" and document.seconds:
         items.append(("time", figures.seconds(document.seconds)))
     if document.status == "LIVE" and document.model:
-        items.append(("next", f"tidemill predict {document.model.name} --file rows.csv"))
+        items.append(("next", f"tidemill predict {document.model.name} --typical"))
     return display.pairs(items)
 
 

@@ -28,7 +28,7 @@ def watch(session: Session, run_id: str, console: Console) -> Merged | Concluded
 
     execution = executions.arn(session.output("ScoringStateMachine"), run_id)
     with follow.shown(console, follow.SCORING) as show:
-        ended = follow.follow(session.executions, execution, show, through_approval=True).execution
+        ended = follow.follow(session.executions, execution, show).execution
     if ended.status != "SUCCEEDED":
         cause = f": {ended.error}: {ended.cause}" if ended.error else ""
         raise TidemillError(f"the scoring run {run_id} ended as {ended.status}{cause}")

@@ -26,9 +26,12 @@ def watch(session: Session, run_id: str, console: Console, through_approval: boo
     from tidemill.aws import executions
     from tidemill_cli import follow
 
+    def asked() -> bool:
+        return session.registry.run(run_id).status == "WAITING_FOR_APPROVAL"
+
     execution = executions.arn(session.output("TrainingStateMachine"), run_id)
     with follow.shown(console, follow.TRAINING) as show:
-        ended = follow.follow(session.executions, execution, show, through_approval)
+        ended = follow.follow(session.executions, execution, show, None if through_approval else asked)
     record = session.registry.run(run_id)
     if record.document is None and not ended.waits:
         cause = f"{ended.execution.error}: {ended.execution.cause}" if ended.execution.error else "no cause is known"

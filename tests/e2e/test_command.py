@@ -1,15 +1,15 @@
 """From a table to predictions and back again, as a user does it."""
 
 import json
+import shlex
 import time
 
 import pytest
 
 from tidemill.contracts import RunDocument, from_json
+from tidemill_cli.verbs.demo import CUSTOMER
 
 pytestmark = pytest.mark.e2e
-
-CUSTOMER = {"tenure": 3, "contract": "month-to-month", "internet": "fibre", "support_calls": 5, "monthly_charges": 94.5}
 
 
 # --- a table becomes a model -------------------------------------------------------------------
@@ -81,6 +81,14 @@ def test_row_is_predicted_over_http(tidemill, churn):
     assert sum(prediction["probabilities"]) == pytest.approx(1.0, abs=1e-6)
     assert prediction["probabilities"][1] > 0.5
     assert tidemill("predict", "churn", "--row", json.dumps(CUSTOMER)).out.startswith("Churn: Yes  (Yes ")
+
+
+def test_typical_row_is_a_template_that_works(tidemill, churn):
+    done = tidemill("predict", "churn", "--typical", "--json")
+    assert done.code == 0, done.err
+    flag, row = shlex.split(done.err.splitlines()[0])
+    again = tidemill("predict", "churn", flag, row, "--json")
+    assert again.document["predictions"] == done.document["predictions"]
 
 
 @pytest.mark.parametrize(

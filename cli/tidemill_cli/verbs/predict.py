@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ BATCH_ROWS = 500
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A CSV file of rows with a header line.",
 )
+@click.option("--typical", is_flag=True, help="Ask with a typical row, and show it: a template for --row.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -42,6 +44,7 @@ def command(
     model: str,
     rows: tuple[str, ...],
     file: Path | None,
+    typical: bool,
     out: Path | None,
     version: int | None,
     as_json: bool,
@@ -50,22 +53,25 @@ def command(
 
     Cells of a file are read as the model's signature says; an empty cell is a missing value,
     and columns that are no inputs (the id, the target) are left aside. For files of more
-    than some thousand rows, or of another kind than CSV in UTF-8, use `tidemill score`.
+    than some thousand rows, or of another kind than CSV in UTF-8, use `tidemill score`. What
+    the inputs are is told by `tidemill model NAME`.
 
     \b
     Examples:
+      tidemill predict churn --typical
       tidemill predict churn --row '{"tenure": 3, "contract": "month-to-month"}'
       tidemill predict churn --file rows.csv --out predictions.csv
       tidemill predict churn --file rows.csv --version 1 --json
     """
-    if bool(rows) == (file is not None):
-        raise click.UsageError("give the rows either by --row or by --file")
+    if bool(rows) + (file is not None) + typical != 1:
+        raise click.UsageError("give the rows by one of --row, --file and --typical")
     if out is not None and (file is None or as_json):
         raise click.UsageError("--out goes with --file, and not with --json")
     if file is not None:
         _predict_file(session, model, file, out, version, as_json)
         return
-    answer = session.api.predict(model, [_row(text) for text in rows], version)
+    instances = [_typical_row(session, model, version)] if typical else [_row(text) for text in rows]
+    answer = session.api.predict(model, instances, version)
     if as_json:
         display.document(_document(model, [answer]))
         return
@@ -121,6 +127,13 @@ def _write(rows: Rows, signature: Signature, answers: list[Answer], out: Path | 
         click.echo(text, nl=False)
     else:
         out.write_text(text, encoding="utf-8", newline="")
+
+
+def _typical_row(session: Session, model: str, version: int | None) -> dict[str, Any]:
+    signature = session.api.describe(model, version).signature
+    row = {field.name: field.example for field in signature.inputs}
+    click.echo(f"--row {shlex.quote(json.dumps(row, ensure_ascii=False))}", err=True)
+    return row
 
 
 def _row(text: str) -> dict[str, Any]:

@@ -82,5 +82,5 @@ def test_begin_is_waited_for_only_so_long(world):
     slept = []
     world.executions.looks = [None]
     with pytest.raises(follow.RunDidNotStart, match="tidemill logs --stage intake"):
-        follow.follow(world.executions, "arn", lambda _: None, False, slept.append, lambda: next(clock))
+        follow.follow(world.executions, "arn", lambda _: None, None, slept.append, lambda: next(clock))
     assert slept == [follow.POLL_SECONDS]

@@ -11,7 +11,7 @@ from tidemill_cli.prediction_api import PredictionApi, PredictionFailed
 from tidemill_cli.verbs import predict
 
 INPUTS = (
-    InputField("tenure", "integer"),
+    InputField("tenure", "integer", example=24),
     InputField("charges", "number", required=False),
     InputField("contract", "category", required=False),
 )
@@ -91,6 +91,14 @@ def test_json_of_rows(world, http):
             {"label": "No", "probabilities": [0.8, 0.2]},
         ],
     }
+
+
+def test_typical_row_is_asked_and_shown_as_a_template(world, http):
+    code, out, err = world.tidemill("predict", "churn", "--typical")
+    assert (code, out) == (0, "Churn: No  (No 80.0%, Yes 20.0%)\n")
+    row = {"tenure": 24, "charges": None, "contract": None}
+    assert http.requests[1][2] == {"instances": [row]}
+    assert f"--row '{json.dumps(row)}'" in err
 
 
 def test_file_is_typed_by_the_signature_and_gets_its_predictions(world, http, rows, tmp_path):
@@ -184,8 +192,9 @@ def test_endpoint_that_does_not_answer():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((), "either by --row or by --file"),
-        (("--row", "{}", "--file", "ROWS"), "either by --row or by --file"),
+        ((), "by one of --row, --file and --typical"),
+        (("--row", "{}", "--file", "ROWS"), "by one of --row, --file and --typical"),
+        (("--row", "{}", "--typical"), "by one of --row, --file and --typical"),
         (("--row", "{"), "--row is not valid JSON"),
         (("--row", "[3]"), "--row must be a JSON object"),
         (("--row", "{}", "--out", "x.csv"), "--out goes with --file"),

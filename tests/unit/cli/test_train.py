@@ -168,6 +168,24 @@ def test_manual_approval_stops_the_following_and_says_how_to_approve(world, tabl
     assert f"tidemill approve {run_id[:8]}" in err
 
 
+def test_person_is_waited_for_only_when_asked(world, table, a_step, trained):
+    run_id = world.train_will_end(table)
+    concluded = world.registry.run_records[run_id]
+    world.registry.run_records[run_id] = _running(concluded)
+    waiting = [a_step("Register"), a_step("Approve", None, state="running", after=1, waits=True)]
+
+    class Concludes:
+        """The last look: the run has ended meanwhile."""
+
+        def __iter__(self):
+            world.registry.run_records[run_id] = concluded
+            return iter((trained, ("SUCCEEDED",)))
+
+    world.executions.looks = [(waiting, ("RUNNING",)), Concludes()]
+    code, out, _ = world.tidemill("train", table, "--project", "churn", "--json")
+    assert (code, json.loads(out)["status"]) == (0, "LIVE")
+
+
 def test_ctrl_c_leaves_the_run_alone_and_says_how_to_come_back(world, table):
     run_id = world.train_will_end(table)
     world.executions.looks = [KeyboardInterrupt()]
