@@ -110,6 +110,8 @@ def test_any_bytes_are_a_table_or_refused(read: Any, data: bytes, name: str) -> 
         ("a;b,c\n1;2,3\n", "both the comma and the semicolon could be the delimiter"),
         ("a,b\nx,y\nx,y,z\n" + "x,y\n" * 9, "line 3 has 3 fields where 2 are expected"),
         ("a,b\n1,2,3\n1,5,6\n", "the header has 2 names but each row 3 fields: name every column"),
+        ("a,b\n1.5,2,3\n2.5,5,6\n", "the header has 2 names but each row 3 fields"),
+        ("a,b\n1,2,3\n", "the header has 2 names but each row 3 fields"),
         (
             ",".join(f"c{i}" for i in range(2001)) + "\n" + ",".join("1" * 2001) + "\n",
             "2,001 columns, more than the 2,000",

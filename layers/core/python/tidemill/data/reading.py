@@ -141,9 +141,12 @@ def _fill(connection: duckdb.DuckDBPyConnection, columns: int, rows: Iterator[li
 
 
 def _check_row_numbers(connection: duckdb.DuckDBPyConnection, columns: int, rows: int) -> None:
-    """Only something that is different in every row may be taken for a row number."""
-    (distinct,) = connection.execute(f"SELECT count(DISTINCT {cell(0)}) FROM raw").fetchall()[0]
-    if distinct != rows:
+    """Only whole numbers or words that are different in every one of several rows may be taken for row numbers."""
+    number = f"try_cast({cell(0)} AS DOUBLE)"
+    (distinct, other) = connection.execute(
+        f"SELECT count(DISTINCT {cell(0)}), count(*) FILTER ({number} <> trunc({number})) FROM raw"
+    ).fetchall()[0]
+    if rows == 1 or distinct != rows or other:
         raise DataRefused(
             f"the header has {columns - 1} names but each row {columns} fields: name every column in the header"
         )

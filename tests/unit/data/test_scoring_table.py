@@ -1,0 +1,136 @@
+"""A table to score is parsed by the signature's types and keeps what was uploaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidemill.contracts import InputField, Signature
+from tidemill.data.scoring_table import ScoringTable, read_scoring_table
+from tidemill.errors import DataRefused
+from tidemill.serving import features
+
+SIGNATURE = Signature(
+    model="churn",
+    task="binary",
+    target="churn",
+    inputs=(
+        InputField("tenure", "integer"),
+        InputField("charges", "number", required=False),
+        InputField("plan", "category"),
+        InputField("paperless", "boolean", required=False),
+        InputField("since", "date", required=False),
+    ),
+    classes=("no", "yes"),
+    missing_values=("-999",),
+)
+ROWS = (
+    "id,since,tenure,plan,paperless,charges,churn\n"
+    "007,2024-01-31 10:00,1, basic ,True,29.85,no\n"
+    "008,,2.5,007,no,-999,yes\n"
+    '009,2024-02-01,3,"a, b",, ,no\n'
+)
+
+
+@pytest.fixture
+def scoring(tmp_path: Path) -> Callable[..., Any]:
+    def reading(text: str | bytes, signature: Signature = SIGNATURE, name: str = "rows.csv") -> Any:
+        upload = tmp_path / "upload"
+        upload.write_bytes(text.encode() if isinstance(text, str) else text)
+        work = tmp_path / "work"
+        work.mkdir()
+        return read_scoring_table(upload, name, signature, work, 10**6)
+
+    return reading
+
+
+def test_raw_columns_follow_the_signature_and_originals_stay(scoring: Any) -> None:
+    with scoring(ROWS) as table:
+        assert isinstance(table, ScoringTable)
+        assert (table.rows, table.columns[0], table.reading.delimiter) == (3, "id", ",")
+        (batch,) = table.batches(10)
+    assert batch.start == 0
+    assert list(batch.raw) == ["tenure", "charges", "plan", "paperless", "since"]
+    assert batch.raw["tenure"].dtype == np.float64
+    assert batch.raw["tenure"].tolist() == [1, 2.5, 3]
+    assert batch.raw["charges"][0] == 29.85
+    assert np.isnan(batch.raw["charges"][1:]).all()
+    assert batch.raw["plan"].tolist() == ["basic", "007", "a, b"]
+    assert batch.raw["paperless"].tolist() == ["true", "false", None]
+    assert batch.raw["since"].tolist() == ["2024-01-31T10:00:00", None, "2024-02-01T00:00:00"]
+    assert batch.original["id"].tolist() == ["007", "008", "009"]
+    assert batch.original["plan"].tolist() == [" basic ", "007", "a, b"]
+    assert batch.original["charges"].tolist() == ["29.85", "-999", " "]
+    assert batch.original["churn"].tolist() == ["no", "yes", "no"]
+    assert list(batch.original) == list(table.columns)
+
+
+def test_a_batch_is_ready_to_be_encoded(scoring: Any) -> None:
+    with scoring(ROWS) as table:
+        (batch,) = table.batches(10)
+    encoded = features.encode(SIGNATURE.inputs, batch.raw)
+    assert encoded["tenure"].dtype == np.float32
+    assert encoded["plan"].tolist() == ["basic", "007", "a, b"]
+
+
+def test_batches_keep_the_order_of_the_file(scoring: Any) -> None:
+    text = "tenure,plan\n" + "".join(f"{i * 7919 % 5003},p{i}\n" for i in range(5003))
+    with scoring(text) as table:
+        batches = list(table.batches(1000))
+    assert [batch.start for batch in batches] == [0, 1000, 2000, 3000, 4000, 5000]
+    assert [len(batch.raw["tenure"]) for batch in batches] == [1000] * 5 + [3]
+    plans = np.concatenate([batch.raw["plan"] for batch in batches])
+    assert plans.tolist() == [f"p{i}" for i in range(5003)]
+    assert np.concatenate([batch.raw["tenure"] for batch in batches])[5000] == 5000 * 7919 % 5003
+
+
+def test_optional_columns_may_be_absent(scoring: Any) -> None:
+    with scoring("plan,tenure\nbasic,1\n") as table:
+        (batch,) = table.batches(10)
+    assert list(batch.raw) == ["tenure", "plan"]
+
+
+def test_one_row_of_numbers_finds_its_header_by_the_signature(scoring: Any) -> None:
+    signature = Signature("m", "regression", "y", (InputField("2019", "number"), InputField("2021", "number")))
+    with scoring("2019,2021\n5,6\n", signature) as table:
+        assert table.rows == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("plan,Tenure\nbasic,1\n", "no column 'tenure', which the model needs: did you mean to name 'Tenure' so?"),
+        ("tenure,plan\n1,a\nmany,b\n", "the column 'tenure' must hold a number, not 'many' (row 2)"),
+        ("tenure,plan,since\n1,a,2024-01-31\n2,b,soon\n", "the column 'since' must hold a date such as"),
+        ("tenure,plan,paperless\n1,a,maybe\n", "not 'maybe' (row 1)"),
+        ("tenure,plan\n1,a\n2,NA\n", "the column 'plan' has no value in row 2, and the model needs it there"),
+        ("tenure,plan\n-999,a\n", "the column 'tenure' has no value in row 1"),
+        ("tenure,plan,since\n1,a,1/2/2024\n", "can be read as day/month/year or as month/day/year"),
+        ("tenure,plan\n1,a,b\n", "the header has 2 names but each row 3 fields"),
+        ("", "is empty"),
+    ],
+)
+def test_what_does_not_fit_the_signature_is_named(scoring: Any, text: str, message: str) -> None:
+    with pytest.raises(DataRefused) as caught, scoring(text):
+        pass
+    assert message in str(caught.value)
+
+
+def test_json_lines_and_parquet_are_read_the_same_way(scoring: Any, tmp_path: Path) -> None:
+    import duckdb
+
+    rows = '{"tenure": 1, "plan": "basic", "paperless": true}\n{"tenure": 2.5, "plan": "007", "paperless": null}\n'
+    with scoring(rows, name="rows.jsonl") as table:
+        (from_json,) = table.batches(10)
+    path = tmp_path / "rows.parquet"
+    query = "SELECT * FROM (VALUES (1.0, 'basic', true), (2.5, '007', NULL)) AS t(tenure, plan, paperless)"
+    duckdb.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
+    (tmp_path / "work").rename(tmp_path / "done")
+    with scoring(path.read_bytes()) as table:
+        (from_parquet,) = table.batches(10)
+    for name in ("tenure", "plan", "paperless"):
+        assert from_json.raw[name].tolist() == from_parquet.raw[name].tolist()
