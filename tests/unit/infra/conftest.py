@@ -48,9 +48,8 @@ def functions(template: Json) -> dict[str, Json]:
     }
 
 
-@pytest.fixture(scope="session")
-def resources(template: Json) -> dict[str, Json]:
-    """The resources that AWS makes of the template."""
+def transformed(template: Json) -> Json:
+    """The template that AWS makes of ours, with code and definitions uploaded to a bucket."""
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     from samtranslator.parser.parser import Parser
     from samtranslator.translator.translator import Translator
@@ -60,7 +59,13 @@ def resources(template: Json) -> dict[str, Json]:
         for name in ("CodeUri", "ContentUri", "DefinitionUri"):
             if name in resource.get("Properties", {}):
                 resource["Properties"][name] = f"s3://bucket/{resource['Properties'][name]}"
-    return Translator({}, Parser()).translate(packaged, {})["Resources"]
+    return Translator({}, Parser()).translate(packaged, {})
+
+
+@pytest.fixture(scope="session")
+def resources(template: Json) -> dict[str, Json]:
+    """The resources that AWS makes of the template."""
+    return transformed(template)["Resources"]
 
 
 def of_type(resources: dict[str, Json], kind: str) -> dict[str, Json]:
