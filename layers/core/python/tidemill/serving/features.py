@@ -74,7 +74,7 @@ class Encoder:
                     raise InputRefused(f"{name} is missing: the model needs it")
                 values = [None] * rows
             arrays = encoder(name, required, values)
-            if len(arrays) == 1:  # nearly always; half the time of the general case
+            if len(arrays) == 1:  # nearly always, and a fifth of the time less
                 encoded[names[0]] = arrays[0]
             else:
                 encoded |= zip(names, arrays, strict=True)
