@@ -78,7 +78,7 @@ def quality(document: RunDocument, evaluation: Evaluation | None) -> RenderableT
 def _parts(view: RunView) -> Iterable[RenderableType]:
     """The paragraphs; those that a run has nothing for are left out."""
     document, evaluation = view.document, view.evaluation
-    yield display.paragraph("Data", _data(document), *_checks(document.checks))
+    yield display.paragraph("Data", Text(document.source), *_data(document), *_checks(document.checks))
     if document.candidates and document.metric:
         yield display.paragraph("Candidates, cross-validated: mean ± standard deviation", leaderboard(document))
     if document.holdout:
@@ -96,13 +96,14 @@ def _status(document: RunDocument) -> Text:
     return said
 
 
-def _data(document: RunDocument) -> Text:
-    said = [document.source]
+def _data(document: RunDocument) -> Iterable[Text]:
+    said = []
     if document.dataset:
         said.append(f"{document.dataset.rows:,} rows, {document.dataset.columns} columns")
     if document.target:
         said.append(f"target {document.target}" + (f" ({document.task})" if document.task else ""))
-    return Text(" · ".join(said))
+    if said:
+        yield Text(" · ".join(said))
 
 
 def _checks(checks: Iterable[Check]) -> Iterable[Text]:

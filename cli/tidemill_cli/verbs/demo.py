@@ -124,9 +124,9 @@ def _predict(session: Session) -> None:
     _say("Ask the endpoint, as any application can", "")
     url = f"{session.api.model_url(PROJECT)}:predict"
     body = json.dumps({"instances": [CUSTOMER]})
-    click.echo(
-        f'  curl -s {shlex.quote(url)} -H "x-api-key: $({_command()} url --key)" \\\n    -d {shlex.quote(body)}\n'
-    )
+    click.echo(f"  curl -s {shlex.quote(url)} \\")
+    click.echo(f'    -H "x-api-key: $({_command()} url --key)" \\')
+    click.echo(f"    -d {shlex.quote(body)}\n")
     answer = session.api.predict(PROJECT, [CUSTOMER, BOUND])
     click.echo("  " + json.dumps({"predictions": answer.predictions[:1]}) + "\n")
     signature = session.api.describe(PROJECT, answer.version).signature
@@ -143,7 +143,7 @@ def _report(session: Session, view: RunView) -> Path:
 
 
 def _next(table: Path) -> None:
-    click.echo()
+    _say("What to try next", "")
     drifted = _shown(table.with_name("churn_drifted_month.csv"))
     for purpose, arguments in (
         ("score a later month, in which much had changed", f"score {drifted} --model {PROJECT}"),
@@ -152,7 +152,7 @@ def _next(table: Path) -> None:
         ("train on a table of your own", "train FILE --project NAME --target COLUMN"),
         ("stop the stack", "down"),
     ):
-        click.echo(f"  {purpose:48} {click.style(f'{_command()} {arguments}', bold=True)}")
+        click.echo(f"  {click.style(f'# {purpose}', dim=True)}\n  {_command()} {arguments}")
 
 
 def _say(heading: str, equivalent: str) -> None:

@@ -100,7 +100,7 @@ def test_shows_quality_the_endpoint_a_prediction_and_what_is_next(world, http, a
     live(world, a_document, churn_generator.customers())
     _, out, _ = world.tidemill("demo")
     assert "0.8611 to 0.9020" in out
-    curl = re.search(r"curl -s (\S+) .*\n\s+-d '(.*)'", out)
+    curl = re.search(r"curl -s (\S+) .*\n.*\n\s+-d '(.*)'", out)
     assert curl[1] == "http://api.test/api/v1/models/churn:predict"
     assert json.loads(curl[2]) == {"instances": [demo.CUSTOMER]}
     assert http.sent == [demo.CUSTOMER, demo.BOUND]
