@@ -257,3 +257,21 @@ def test_data_of_a_first_deployment_that_was_cut_off_is_set_aside(app, tmp_path)
         assert local.record().deployed_at
     finally:
         local.down()
+
+
+def test_after_a_deployment_that_failed_the_earlier_code_is_deployed_again(app, monkeypatch):
+    code = app.sources / "functions" / "say" / "app.py"
+    good = code.read_text()
+    code.write_text(good.replace('return "done', 'return "never '))
+
+    def interrupted(deployment, say):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tidemill_cli.local.deployment.Deployment.run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            app.local.up(silent)
+    code.write_text(good)
+    assert not app.local.is_current()
+    assert app.local.up(silent).deployed
+    assert app.local.is_current()

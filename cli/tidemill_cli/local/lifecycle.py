@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,7 +89,6 @@ class LocalStack:
         endpoint: str | None = None,
         port: int | None = None,
         enforce_iam: bool = True,
-        parameters: Mapping[str, str] | None = None,
     ) -> Up:
         """Make the stack be there: start what does not run, deploy what has changed, leave the rest alone.
 
@@ -101,8 +100,8 @@ class LocalStack:
             an AWS-compatible endpoint that runs already; None starts the emulator
         port
             of the emulator; None takes the one it had before, 4566, or any free one
-        parameters
-            template parameters beyond `LocalEndpoint`
+        enforce_iam
+            whether the emulator denies what a role does not allow
 
         Raises
         ------
@@ -116,15 +115,14 @@ class LocalStack:
         else:
             own, started = False, False
         stack = Stack.connect(endpoint, self.stack_name)
-        deployment = Deployment(self.root, stack, self.state, {"LocalEndpoint": endpoint, **(parameters or {})})
+        deployment = self._deployment(stack)
         fingerprint = deployment.fingerprint()
         record = Record(endpoint, own, enforce_iam, self.stack_name)
         if before is not None and replace(before, fingerprint=None, deployed_at=None) == record:
             record = before
-        self._write(record)
-        status = stack.status()
-        if record.fingerprint == fingerprint and status in CURRENT:
+        if record.fingerprint == fingerprint and stack.status() in CURRENT:
             return Up(stack, started, deployed=False)
+        self._write(replace(record, fingerprint=None, deployed_at=None))  # until it is done nobody knows what is there
         deployment.run(say)
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._write(replace(record, fingerprint=fingerprint, deployed_at=now))
@@ -150,8 +148,7 @@ class LocalStack:
         if record is None:
             return False
         stack = Stack.connect(record.endpoint, record.stack_name)
-        deployment = Deployment(self.root, stack, self.state, {"LocalEndpoint": record.endpoint})
-        return deployment.fingerprint() == record.fingerprint
+        return self._deployment(stack).fingerprint() == record.fingerprint
 
     def start(
         self, before: Record | None, port: int | None, enforce_iam: bool, say: Callable[[str], None]
@@ -182,6 +179,9 @@ class LocalStack:
             say(f"no stack is in the data that was kept: it is now in {self.emulator.set_aside()}")
             self.emulator.start(port, enforce_iam)
         return endpoint, True
+
+    def _deployment(self, stack: Stack) -> Deployment:
+        return Deployment(self.root, stack, self.state, {"LocalEndpoint": str(stack.endpoint)})
 
     def _write(self, record: Record) -> None:
         partial = self.state / "stack.json.partial"
