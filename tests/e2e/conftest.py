@@ -3,10 +3,12 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -34,10 +36,15 @@ class Done:
 
 
 @pytest.fixture(scope="session")
-def tidemill(stack, stack_state):
-    """Runs the command in a process of its own; returns exit code, stdout and stderr."""
+def environment(stack, stack_state):
+    """The environment of a command that means the session's stack."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TIDEMILL_"))}
-    environment = ours | {"TIDEMILL_STATE": str(stack_state)}
+    return ours | {"TIDEMILL_STATE": str(stack_state)}
+
+
+@pytest.fixture(scope="session")
+def tidemill(environment):
+    """Runs the command in a process of its own; returns exit code, stdout and stderr."""
 
     def run(*arguments, cwd=None):
         done = subprocess.run(
@@ -50,6 +57,25 @@ def tidemill(stack, stack_state):
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def interrupted(environment):
+    """Runs the command and sends it Ctrl-C when a line on stderr holds a text."""
+
+    def run(text, *arguments):
+        command = [COMMAND, *map(str, arguments)]
+        with subprocess.Popen(command, env=environment, stdout=PIPE, stderr=PIPE, text=True) as process:
+            said = []
+            for line in process.stderr:
+                said.append(line)
+                if text in line:
+                    process.send_signal(signal.SIGINT)
+                    break
+            out, err = process.communicate(timeout=SECONDS)
+        return Done(process.returncode, out, "".join(said) + err)
 
     return run
 

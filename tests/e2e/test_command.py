@@ -1,6 +1,7 @@
 """From a table to predictions and back again, as a user does it."""
 
 import json
+import re
 import shlex
 import time
 
@@ -236,6 +237,16 @@ def _only_run(tidemill, project):
             (run,) = runs
             return run
         assert time.monotonic() < deadline, "no run has begun"
+
+
+def test_run_goes_on_without_the_command(tidemill, interrupted, tables, spec_file):
+    spec = spec_file(target="diagnosis")
+    arguments = ("train", tables / "breast_cancer.csv", "--project", "left", "--spec", spec)
+    done = interrupted("is uploaded to", *arguments)
+    assert (done.code, done.out) == (130, "")
+    assert "Traceback" not in done.err
+    run_id = re.search(r"tidemill run (\w+) --follow", done.err)[1]
+    assert tidemill("run", run_id, "--follow", "--json").document["status"] == "LIVE"
 
 
 def test_person_approves_or_rejects(tidemill, tables, spec_file):
