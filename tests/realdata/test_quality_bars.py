@@ -1,5 +1,6 @@
 """Real tables from the file to the evaluation, in process; the bars are what a release is held to."""
 
+import dataclasses
 import importlib.util
 import sys
 from pathlib import Path
@@ -47,6 +48,7 @@ def test_other_tables_run_through(bar):
 
 def test_the_same_upload_gives_the_same_model():
     bar = quality.BARS[0]
-    first, again = (quality.search(file(bar), bar.spec) for _ in range(2))
+    quick = dataclasses.replace(bar.spec, candidates=("linear", "boosting_small"))
+    first, again = (quality.search(file(bar), quick) for _ in range(2))
     assert first.onnx == again.onnx
     assert first.evaluation == again.evaluation
