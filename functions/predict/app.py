@@ -2,12 +2,13 @@
 
 import functools
 import time
+from typing import Any
 
-from aws_lambda_powertools import Logger
 from chalice.app import Chalice, Response
 
 from tidemill import keys, settings
-from tidemill.aws import clients
+from tidemill.aws import quick
+from tidemill.aws.clients import ONE_TRY, QUICK
 from tidemill.aws.objects import Objects
 from tidemill.aws.queues import Queue
 from tidemill.aws.registry import Registry
@@ -15,21 +16,28 @@ from tidemill.serving import tensorflow, tensorflow_views
 from tidemill.serving.calls import Call, View, answer
 from tidemill.serving.endpoint import Endpoint
 
-logger = Logger(service="predict")
 app = handler = Chalice(app_name="predict", configure_logs=False)
 app.api.binary_types = []  # every answer is text; without the list Chalice compares no content types with it
 
 
 @functools.cache
+def logger() -> Any:
+    """Made when there is something to say, which a cold start has not."""
+    from aws_lambda_powertools import Logger
+
+    return Logger(service="predict")
+
+
+@functools.cache
 def endpoint() -> Endpoint:
     """The process's endpoint; what it is connected to is made with the first call."""
-    config = settings.load(settings.PredictSettings)
-    objects = Objects(clients.s3(clients.QUICK))
+    config, ambient = settings.load(settings.PredictSettings), settings.ambient()
+    objects = Objects(quick.s3(ambient, QUICK))
     return Endpoint(
-        registry=Registry(clients.dynamodb(clients.QUICK), config.table),
+        registry=Registry(quick.dynamodb(ambient, QUICK), config.table),
         read=lambda model, version, file: objects.get(config.artifact_bucket, keys.model(model, version, file)),
-        send=Queue(clients.sqs(clients.ONE_TRY), config.capture_queue).send,
-        warn=logger.warning,
+        send=Queue(quick.sqs(ambient, ONE_TRY), config.capture_queue).send,
+        warn=lambda sentence: logger().warning(sentence),
         alias_seconds=config.alias_seconds,
         clock=time.monotonic,
     )
@@ -39,9 +47,8 @@ def serve(path: str, method: str, view: View) -> None:
     """Let Chalice route a method of a path to a view."""
 
     def respond(**parameters: str) -> Response:
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        call = Call(parameters, app.current_request.raw_body, app.lambda_context.aws_request_id, now)
-        status, body = answer(view, endpoint, call, logger.exception)
+        call = Call(parameters, app.current_request.raw_body, app.lambda_context.aws_request_id, time.time())
+        status, body = answer(view, endpoint, call, lambda sentence: logger().exception(sentence))
         return Response(body, call.headers, status)
 
     app.route(path, methods=[method], content_types=["*/*"], name=f"{method} {path}")(respond)

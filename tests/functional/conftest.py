@@ -1,21 +1,26 @@
-"""A data bucket, an artifact bucket and the table, in moto and in process; nothing here reaches a network."""
+"""A data bucket, an artifact bucket and the table, in moto and in process; nothing here leaves the machine."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.util
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import unquote
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from tidemill import keys
+from tidemill import keys, settings
 from tidemill.aws import clients
 from tidemill.aws.objects import Objects
 from tidemill.aws.registry import Registry
@@ -252,3 +257,54 @@ def trained(uploaded: Run, objects: Objects, registry: Registry) -> Run:
     )
     registry.put_dataset("churn", DatasetRef("d1", 100, 2), run_id, uploaded.started_at)
     return uploaded
+
+
+class Wire(BaseHTTPRequestHandler):
+    """GetObject, GetItem and SendMessage over HTTP, as `aws/quick.py` sends them, of what moto holds."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+
+    def do_GET(self) -> None:
+        bucket, _, key = unquote(self.path).removeprefix("/").partition("/")
+        try:
+            self._answer(200, boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            self._answer(404, f"<Error><Code>{code}</Code><Message>refused</Message></Error>".encode())
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        try:
+            if self.headers["x-amz-target"] == "DynamoDB_20120810.GetItem":
+                answer = boto3.client("dynamodb").get_item(**asked)
+            else:
+                answer = boto3.client("sqs").send_message(**asked)
+                assert answer["MD5OfMessageBody"] == hashlib.md5(asked["MessageBody"].encode()).hexdigest()
+            del answer["ResponseMetadata"]
+            self._answer(200, json.dumps(answer).encode())
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            self._answer(400, json.dumps({"__type": f"com.amazonaws#{code}", "message": "refused"}).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def wire(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server on loopback that the quick clients of predict reach moto by."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Wire) as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr(settings, "ambient", lambda: {**os.environ, "AWS_ENDPOINT_URL": url})
+        yield url
+        server.shutdown()
+        serving.join()

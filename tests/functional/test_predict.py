@@ -57,7 +57,9 @@ def queue(aws: None) -> str:
 
 
 @pytest.fixture
-def call(table: str, queue: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], tuple[int, Any, Any]]:
+def call(
+    table: str, queue: str, wire: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[dict[str, Any]], tuple[int, Any, Any]]:
     """Calls the handler as the template's environment sets it up; returns (status, headers, document)."""
     for name, value in {
         "ARTIFACT_BUCKET": ARTIFACTS,

@@ -51,7 +51,7 @@ def table(delimiter: str = ",") -> bytes:
 
 
 @pytest.fixture
-def environment(objects: Objects, registry: Registry, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(objects: Objects, registry: Registry, table: str, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Model churn with one version, the champion; and the settings of every function."""
     queue = boto3.client("sqs").create_queue(QueueName="captures")["QueueUrl"]
     values = {

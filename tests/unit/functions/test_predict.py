@@ -98,7 +98,7 @@ def call(world):
     specification = importlib.util.spec_from_file_location("predict_app", APP)
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    endpoint = Endpoint(world, world.read, world.send, module.logger.warning, 5.0, lambda: world.now)
+    endpoint = Endpoint(world, world.read, world.send, module.logger().warning, 5.0, lambda: world.now)
     module.endpoint = lambda: endpoint
 
     def invoke(request):

@@ -41,6 +41,11 @@ def load(cls: type[S], environment: Mapping[str, str] | None = None) -> S:
     return cls(**values)
 
 
+def ambient() -> Mapping[str, str]:
+    """The environment as the SDK reads it: region, endpoint and credentials, under the names that Lambda gives them."""
+    return os.environ
+
+
 @dataclass(frozen=True)
 class IntakeSettings:
     """functions/intake"""

@@ -21,7 +21,7 @@ class Call:
     path: dict[str, str]  #: path parameters
     body: bytes
     id: str  #: unique; a recorded prediction carries it
-    at: str  #: UTC, ISO 8601
+    time: float  #: seconds since 1970
     headers: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ knows nothing of where models come from.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
@@ -125,7 +126,7 @@ class Endpoint:
         served: Served,
         alias: str | None,
         prediction_id: str,
-        at: str,
+        at: float,
     ) -> None:
         """Send a prediction to be captured; when that fails a warning is all that happens.
 
@@ -134,13 +135,13 @@ class Endpoint:
         prediction_id
             id of the request.
         at
-            its time, UTC, ISO 8601.
+            its time, seconds since 1970.
         """
         recorded = captures.captures(
             columns,
             outputs.by_row(prediction),
             prediction_id=prediction_id,
-            at=at,
+            at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)),
             model=served.signature.model,
             version=served.facts.version,
             alias=alias,

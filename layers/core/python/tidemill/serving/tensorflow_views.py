@@ -16,7 +16,7 @@ def predict(endpoint: Endpoint, call: Call) -> str:
     prediction = served.predict(request.columns)
     body = tensorflow.encode(prediction, request.by_row)
     alias = None if target.version is not None else target.label or CHAMPION
-    endpoint.record(request.columns, prediction, served, alias, call.id, call.at)
+    endpoint.record(request.columns, prediction, served, alias, call.id, call.time)
     return body
 
 
