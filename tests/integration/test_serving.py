@@ -171,8 +171,8 @@ def test_a_file_is_scored_as_the_endpoint_answers(stack: Stack, objects: Objects
 def test_a_file_that_cannot_be_scored_is_quarantined(stack: Stack, objects: Objects, model: str, words: str) -> None:
     bucket = stack.outputs["DataBucket"]
     objects.put(bucket, keys.to_score(model, "bad.csv"), b"id,contract\n1,Monthly\n2,Yearly\n")
-    reason = keys.quarantine_reason(model, "bad.csv")
-    until(lambda: objects.exists(bucket, reason), reason)
-    assert words in json.loads(objects.get(bucket, reason))["reason"]
+    left = keys.to_score(model, "bad.csv")
+    until(lambda: not objects.exists(bucket, left), f"{left} in the quarantine")
+    assert words in json.loads(objects.get(bucket, keys.quarantine_reason(model, "bad.csv")))["reason"]
     assert objects.exists(bucket, keys.quarantine(model, "bad.csv"))
     assert not objects.exists(bucket, keys.scored(model, "bad.csv"))
