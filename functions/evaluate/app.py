@@ -31,15 +31,12 @@ def evaluate(run: Run, bucket: str, objects: Objects, registry: Registry) -> Eva
     holdout = rows.Rows.load(objects.get(bucket, keys.run_holdout_rows(run.run_id)))
     result = evaluation.evaluate(declared, holdout, trained, champion(run.project, bucket, objects, registry))
     objects.put_contract(bucket, keys.run_evaluation(run.run_id), result)
-    evaluation.check(result)
-    value = result.holdout[result.metric].value
-    return Evaluated(result.metric, value, result.champion.version if result.champion else None)
+    return evaluation.check(result)
 
 
 def champion(project: str, bucket: str, objects: Objects, registry: Registry) -> evaluation.InService | None:
     """The model in service, if there is one."""
-    version = registry.alias(project, "champion")
-    if version is None:
+    if (version := registry.alias(project, "champion")) is None:
         return None
     signature = objects.get_contract(Signature, bucket, keys.model(project, version, "signature.json"))
     onnx = objects.get(bucket, keys.model(project, version, "model.onnx"))

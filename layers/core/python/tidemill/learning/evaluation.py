@@ -13,6 +13,7 @@ import numpy as np
 from tidemill.contracts import (
     ChampionComparison,
     ColumnType,
+    Evaluated,
     Evaluation,
     Importance,
     Parity,
@@ -87,7 +88,7 @@ def evaluate(spec: Spec, holdout: Rows, trained: Trained, champion: InService | 
     )
 
 
-def check(evaluation: Evaluation) -> None:
+def check(evaluation: Evaluation) -> Evaluated:
     """Let the evaluated model go on, or say why it may not.
 
     Raises
@@ -108,6 +109,9 @@ def check(evaluation: Evaluation) -> None:
     refused = [gate.detail for gate in evaluation.gates if gate.verdict == "refuse"]
     if refused:
         raise GateRefused("; ".join(refused))
+    champion = evaluation.champion
+    value = evaluation.holdout[evaluation.metric].value
+    return Evaluated(evaluation.metric, value, champion.version if champion else None)
 
 
 def prove(reference: Prediction, predicted: Prediction) -> Parity:
