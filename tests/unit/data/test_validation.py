@@ -330,3 +330,10 @@ def test_changes_of_the_schema(validate: Any) -> None:
     other = validate(churn(at=lambda i: "soon", price=lambda i: i % 9), spec, previous=before)
     assert "'at' held dates in the previous version and holds text now" in other.check("schema_type_changed").detail
     assert other.outcome.accepted
+
+
+def test_a_table_of_many_columns_fits_into_memory(validate: Any) -> None:
+    names = [f"x{i}" for i in range(400)]
+    rows = [",".join(str((i * j) % 11) for i in range(1, 401)) + f",{j % 2}" for j in range(80)]
+    found = validate(",".join([*names, "y"]) + "\n" + "\n".join(rows), {"target": "y"})
+    assert found.outcome.accepted.dataset.columns == 401

@@ -86,13 +86,14 @@ def create_cells(connection: duckdb.DuckDBPyConnection, columns: int, missing_va
     missing_values
         texts that mean missing besides the usual ones; one that is a number means that number however written.
     """
-    words = ", ".join(literal(word) for word in (*MISSING_WORDS, *(text.strip() for text in missing_values)))
-    numbers = ", ".join(f"{float(text)!r}::DOUBLE" for text in missing_values if _is_number(text))
+    words = [literal(word) for word in (*MISSING_WORDS, *(text.strip() for text in missing_values))]
+    numbers = [f"{float(text)!r}::DOUBLE" for text in missing_values if _is_number(text)]
     cells, texts = [], []
     for i in range(columns):
         text = cell(i)
-        missing = f"{text} IN ({words})" + (f" OR {_number(text)} IN ({numbers})" if numbers else "")
-        cells.append(f"CASE WHEN {missing} THEN NULL ELSE {text} END AS {text}")
+        # Not IN: duckdb makes a hash table of a longer list, for each column.
+        missing = [f"{text} = {word}" for word in words] + [f"{_number(text)} = {number}" for number in numbers]
+        cells.append(f"CASE WHEN {' OR '.join(missing)} THEN NULL ELSE {text} END AS {text}")
         texts.append(f"{_trimmed(text)} AS {text}")
     connection.execute(f"CREATE TABLE cells AS SELECT {', '.join(cells)} FROM (SELECT {', '.join(texts)} FROM raw)")
 

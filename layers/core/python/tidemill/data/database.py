@@ -10,11 +10,12 @@ from pathlib import Path
 
 import duckdb
 
-#: Megabytes that duckdb may use before it spills to the work folder. Python and the upload's chunks come on top.
-MEMORY_MB = 256
+#: Megabytes that duckdb may use before it spills to the work folder; Python comes on top. It holds a few blocks of
+#: every column at a time, which it cannot spill.
+MEMORY_MB, MEMORY_MB_PER_COLUMN = 256, 1
 
 
-def connect(work: Path, memory_mb: int = MEMORY_MB) -> duckdb.DuckDBPyConnection:
+def connect(work: Path) -> duckdb.DuckDBPyConnection:
     """Open a new database in the folder `work`, which also takes what spills out of memory."""
     settings = {
         "home_directory": str(work),
@@ -22,12 +23,17 @@ def connect(work: Path, memory_mb: int = MEMORY_MB) -> duckdb.DuckDBPyConnection
         "extension_directory": str(work / "extensions"),
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
-        "memory_limit": f"{memory_mb}MB",
         "threads": "1",
     }
     connection = duckdb.connect(str(work / "table.duckdb"), config=settings)
     connection.execute("SET TimeZone = 'UTC'")
+    limit_memory(connection, 0)
     return connection
+
+
+def limit_memory(connection: duckdb.DuckDBPyConnection, columns: int) -> None:
+    """Let the database use what tables of so many columns need, and no more."""
+    connection.execute(f"SET memory_limit = '{MEMORY_MB + MEMORY_MB_PER_COLUMN * columns}MB'")
 
 
 def literal(text: str) -> str:

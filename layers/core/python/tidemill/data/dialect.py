@@ -19,6 +19,8 @@ from typing import Literal
 from tidemill.errors import DataRefused
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+#: The longest cell in characters: the csv module's own limit.
+MAX_CELL = 131_072
 #: How the rows relate to the first one. `row_number`: each row begins with a field that the header does not name.
 #: `trailing`: each row ends with a delimiter that the header lacks. `short`: the header alone ends with one.
 Layout = Literal["plain", "row_number", "trailing", "short"]
@@ -214,7 +216,7 @@ def explain(error: csv.Error, line: int) -> str:
     """The csv module's complaint as a sentence with the way out."""
     text = str(error)
     if "field larger" in text:
-        problem = "has a cell of more than 131,072 characters, perhaps since a quote is never closed"
+        problem = f"has a cell of more than {MAX_CELL:,} characters, perhaps since a quote is never closed"
     elif "unexpected end" in text:
         problem = "is within a quote that is never closed"
     elif "expected after" in text:

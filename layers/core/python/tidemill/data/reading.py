@@ -21,7 +21,7 @@ from tidemill.contracts import Reading
 from tidemill.data import csv_rows, encoding, json_rows
 from tidemill.data.content import Content, open_content
 from tidemill.data.csv_rows import CsvText
-from tidemill.data.database import connect, identifier, literal
+from tidemill.data.database import connect, identifier, limit_memory, literal
 from tidemill.data.header import repetition
 from tidemill.data.json_rows import JsonLines
 from tidemill.errors import DataRefused
@@ -98,6 +98,7 @@ def _open_text(path: Path, suffixes: Collection[str], expected: Collection[str])
 
 def _read_text(connection: duckdb.DuckDBPyConnection, text: CsvText | JsonLines, content: Content) -> Table:
     _check_columns(text.names)
+    limit_memory(connection, len(text.names))
     notes: list[str] = []
     rows = _fill(connection, len(text.names), text.rows(notes))
     if rows == 0:
@@ -173,6 +174,7 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, content: Content) -> Ta
         source = f"read_parquet({file}, binary_as_string = true)"
         schema = [(str(row[0]), str(row[1])) for row in connection.execute(f"DESCRIBE FROM {source}").fetchall()]
         _check_columns(schema)
+        limit_memory(connection, len(schema))
         cells = (f"{_as_text(name, kind)} AS {cell(i)}" for i, (name, kind) in enumerate(schema))
         connection.execute(f"CREATE TABLE raw AS SELECT {', '.join(cells)} FROM {source}")
     except duckdb.Error as error:

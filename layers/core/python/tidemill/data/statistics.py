@@ -52,16 +52,26 @@ def of_column(connection: duckdb.DuckDBPyConnection, table: str, column: Column,
         return Statistics(missing, 0)
     if column.type in ("integer", "number", "date"):
         return _of_numbers(connection, table, column, missing, distinct)
-    return Statistics(missing, distinct, top=top_values(connection, table, column))
+    return Statistics(missing, distinct, top=top_values(connection, table, column, TOP, TOP_LENGTH))
 
 
 def top_values(
-    connection: duckdb.DuckDBPyConnection, table: str, column: Column, most: int = TOP
+    connection: duckdb.DuckDBPyConnection, table: str, column: Column, most: int, longest: int | None = None
 ) -> tuple[TopValue, ...]:
-    """The most frequent values of a column as text, equally frequent ones in the order of their text."""
+    """The most frequent values of a column as text, equally frequent ones in the order of their text.
+
+    Parameters
+    ----------
+    most
+        how many at most.
+    longest
+        values of more characters are left out; None leaves out none.
+    """
+    value = f"{column.cell}::VARCHAR"
+    kept = f"{value} IS NOT NULL" if longest is None else f"length({value}) <= {longest}"
     rows = connection.execute(
-        f"SELECT {column.cell}::VARCHAR AS value, count(*) AS n FROM {table} "
-        f"WHERE length({column.cell}::VARCHAR) <= {TOP_LENGTH} GROUP BY value ORDER BY n DESC, value LIMIT {most}"
+        f"SELECT {value} AS value, count(*) AS n FROM {table} WHERE {kept} "
+        f"GROUP BY value ORDER BY n DESC, value LIMIT {most}"
     ).fetchall()
     return tuple(TopValue(value, count) for value, count in rows)
 
