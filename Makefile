@@ -19,6 +19,8 @@ CODE := layers/core/python cli functions
 
 # uv takes the interpreter from here and downloads none.
 export UV_PYTHON_DOWNLOADS := never
+# Like pip, it trusts the certificates that the machine trusts.
+export UV_SYSTEM_CERTS ?= true
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test check bench lock layers clean
