@@ -18,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from tidemill_cli.stack import Stack
@@ -28,6 +29,10 @@ REALDATA = ROOT.parent / "shared" / "data"
 SESSION = "TIDEMILL_TEST_SESSION"
 #: Set to `required` where the real tables must be there, as in CI: a skipped realdata test is a failure then.
 REALDATA_SWITCH = "TIDEMILL_REALDATA"
+
+# How fast a machine draws examples says nothing about the code.
+settings.register_profile("tidemill", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tidemill")
 
 
 def pytest_configure(config: pytest.Config) -> None:
