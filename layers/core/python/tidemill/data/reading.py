@@ -26,7 +26,7 @@ from tidemill.data.header import repetition
 from tidemill.data.json_rows import JsonLines
 from tidemill.errors import DataRefused
 
-MAX_COLUMNS = 2000
+MAX_COLUMNS = 1000
 #: Cells that are in Python's memory at a time.
 BLOCK_CELLS = 80_000
 #: Blocks after which what was inserted goes to disk: a transaction keeps its rows in memory, outside duckdb's limit.
