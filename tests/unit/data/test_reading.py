@@ -247,3 +247,8 @@ def test_names_are_trimmed_and_cells_are_not(read: Any) -> None:
     table = read("a , b\n 1, x \n")
     assert table.names == ("a", "b")
     assert table.cells == [(" 1", " x ")]
+
+
+def test_a_file_without_line_ends_is_refused_before_it_fills_the_memory(read: Any) -> None:
+    with pytest.raises(DataRefused, match="line 1 has more than 16,777,216 characters"):
+        read("1,2," * 5_000_000)

@@ -17,7 +17,7 @@ from tidemill.errors import DataRefused
 
 ACCEPTED = "upload a table as CSV, TSV, JSON Lines or Parquet, plain or gzip-compressed"
 #: How many times larger than the largest accepted upload an unpacked one may be.
-MAX_EXPANSION = 10
+MAX_EXPANSION = 5
 BLOCK = 1 << 20
 
 GZIP = b"\x1f\x8b"

@@ -48,16 +48,16 @@ class CsvText:
                 for row in reader:
                     if len(row) == fields and not to_skip:
                         if trailing and row.pop().strip():
-                            raise dialects.ragged(reader.line_num, fields, width)  # type: ignore[attr-defined]
+                            raise dialects.ragged(reader.line_num, fields, width)
                         yield row
                     elif dialects.is_blank(row):
                         blank += 1
                     elif to_skip:
                         to_skip -= 1
                     else:
-                        raise dialects.ragged(reader.line_num, len(row), fields)  # type: ignore[attr-defined]
+                        raise dialects.ragged(reader.line_num, len(row), fields)
             except csv.Error as error:
-                raise DataRefused(dialects.explain(error, reader.line_num)) from error  # type: ignore[attr-defined]
+                raise DataRefused(dialects.explain(error, reader.line_num)) from error
         if blank:
             notes.append(f"{blank:,} empty lines were passed over")
 

@@ -12,9 +12,9 @@ import csv
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from tidemill.errors import DataRefused
 
@@ -40,8 +40,6 @@ SINGLE = Quoting("'", "cells are quoted with ' instead of \"")
 UNQUOTED = Quoting(None, 'the character " does not quote cells here: it was read as it stands')
 #: Tried in this order: the first is the usual one, and each other only when the ones before it do not fit.
 QUOTINGS = (DOUBLED, ESCAPED, SINGLE, UNQUOTED)
-
-
 #: Texts with these delimiters are often written without any quoting.
 UNQUOTED_DELIMITERS = ("\t", "|")
 
@@ -59,8 +57,11 @@ class Dialect:
     assumptions: tuple[str, ...] = ()
 
 
-def reader(lines: Iterable[str], delimiter: str | None, quoting: Quoting) -> Iterator[list[str]]:
-    """Python's csv reader for a dialect. Lines keep their ends; raises csv.Error where the text breaks the dialect."""
+def reader(lines: Iterable[str], delimiter: str | None, quoting: Quoting) -> Any:
+    """Python's csv reader for a dialect: an iterator of rows with the property `line_num`.
+
+    Lines keep their ends. Raises csv.Error where the text breaks the dialect.
+    """
     if quoting == ESCAPED:
         # The module is strict about doubled quotes only.
         lines = (re.sub(r'\\(["\\])', lambda match: "\\" if match[1] == "\\" else '""', line) for line in lines)
@@ -121,11 +122,11 @@ class _Trial:
         try:
             for row in rows:
                 if not is_blank(row):
-                    self.rows.append((rows.line_num, row))  # type: ignore[attr-defined]
+                    self.rows.append((rows.line_num, row))
         except csv.Error as error:
-            # The last row of a beginning may be cut within a quoted cell.
-            if whole or "unexpected end" not in str(error) or not self.rows:
-                self.error = explain(error, rows.line_num)  # type: ignore[attr-defined]
+            # The last row of a beginning may be cut within a quoted cell; the whole text is read strictly later.
+            if whole or rows.line_num < len(lines) or not self.rows:
+                self.error = explain(error, rows.line_num)
         self.layout = None if self.error else self._layout()
 
     def _layout(self) -> Layout | None:

@@ -26,6 +26,8 @@ BYTE_ORDER_MARKS = {
 }
 #: Western European text has few letters beyond ASCII; a text in another alphabet has mostly such letters.
 MAX_HIGH_SHARE = 0.3
+#: A line is in memory as a whole.
+MAX_LINE = 16 << 20
 SAVE_AS_UTF8 = "save it as UTF-8"
 
 _ASCII = bytes(range(128))
@@ -72,7 +74,7 @@ def _undecodable_line(path: Path, codec: str) -> int | None:
     """Decode everything: about the first line that does not decode, or None. Raises DataRefused for a NUL."""
     decoder = codecs.getincrementaldecoder(codec)()
     wide = codec.startswith(("utf-16", "utf-32"))
-    line = 1
+    line, length = 1, 0
     for block in _blocks(path):
         if not wide and b"\0" in block:
             raise _nul(line + block[: block.index(0)].count(b"\n"))
@@ -82,6 +84,9 @@ def _undecodable_line(path: Path, codec: str) -> int | None:
             return line
         if "\0" in text:
             raise _nul(line + text[: text.index("\0")].count("\n"))
+        length = 0 if "\n" in text or "\r" in text else length + len(text)
+        if length > MAX_LINE:
+            raise DataRefused(f"line {line} has more than {MAX_LINE:,} characters: give every row a line of its own")
         line += text.count("\n")
     return None
 

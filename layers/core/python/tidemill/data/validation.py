@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tidemill.contracts import Check, ColumnProfile, DatasetRef, Profile, Role, Task, TopValue, Validated
+from tidemill.contracts import Check, ColumnProfile, DatasetRef, Profile, Role, Task, TopValue, Validated, Verdict
 from tidemill.data import column_types, leaks, parquet, roles, schema, statistics, target
 from tidemill.data.checks import PASSED, Checks
 from tidemill.data.column_types import Column
@@ -28,8 +28,6 @@ from tidemill.spec import Spec
 
 #: Rows from which leaks are judged; more tell nothing new.
 LEAK_ROWS = 200_000
-
-
 #: The canonical table of an accepted upload, in the work folder.
 TABLE = "data.parquet"
 
@@ -156,10 +154,10 @@ class _Validation:
             (present,) = self.connection.execute(f"SELECT count(*) FROM cells WHERE {has_target}").fetchall()[0]
             missing = total - present
             if missing:
-                verdict = "refuse" if missing > total / 2 else "warn"
+                verdict: Verdict = "refuse" if missing > total / 2 else "warn"
                 self.checks.found(
                     "target_missing_values",
-                    verdict,  # type: ignore[arg-type]
+                    verdict,
                     f"{missing:,} of {total:,} rows have no target: "
                     + ("fill them in, or choose another target" if verdict == "refuse" else "they were left out"),
                     chosen.name,
@@ -184,8 +182,8 @@ class _Validation:
             self.checks.found("reading_assumption", "warn", assumption)
         for column in columns:
             for oddity in column.oddities:
-                verdict = "refuse" if oddity.check == "declared_type" else "warn"
-                self.checks.found(oddity.check, verdict, oddity.detail, column.name)  # type: ignore[arg-type]
+                verdict: Verdict = "refuse" if oddity.check == "declared_type" else "warn"
+                self.checks.found(oddity.check, verdict, oddity.detail, column.name)
         names = [column.name for column in columns]
         for field, name in _column_names(self.spec):
             if name not in names:
@@ -194,7 +192,7 @@ class _Validation:
                 verdict = "warn" if field in ("ignore", "id_columns") else "refuse"
                 self.checks.found(
                     "spec_names",
-                    verdict,  # type: ignore[arg-type]
+                    verdict,
                     f"the table has no column {name!r}, which {field} of the spec names: {hint}",
                 )
         for name in self.spec.checks.policy:
@@ -273,8 +271,8 @@ class _Validation:
         what = {"drop": "it is not used", "warn": "it is used all the same, as the spec says", "refuse": "remove it"}
         reasons = {leak.column: leak.detail for leak in found}
         for name, detail in reasons.items():
-            verdict = "refuse" if self.spec.leaks == "refuse" else "warn"
-            self.checks.found("leak", verdict, f"{detail}: {what[self.spec.leaks]}", name)  # type: ignore[arg-type]
+            verdict: Verdict = "refuse" if self.spec.leaks == "refuse" else "warn"
+            self.checks.found("leak", verdict, f"{detail}: {what[self.spec.leaks]}", name)
         return [
             Assigned(role, reasons[column.name]) if column.name in reasons else one
             for column, one in zip(columns, assigned, strict=True)
