@@ -14,7 +14,7 @@ import duckdb
 from tidemill.contracts import MISSING_WORDS, ColumnType
 from tidemill.data import dates
 from tidemill.data.database import literal
-from tidemill.data.dates import DateStyle
+from tidemill.data.dates import MOSTLY, DateStyle
 from tidemill.data.reading import Table, cell
 from tidemill.errors import DataRefused
 
@@ -22,8 +22,6 @@ from tidemill.errors import DataRefused
 LARGEST = 3.4028234663852886e38
 #: Whole numbers beyond this lose digits as floating-point numbers.
 LARGEST_WHOLE = 2**53
-#: From this share of numbers (or dates) on, the rest are probably mistakes.
-MOSTLY = 0.9
 #: A column is free text from this mean length and number of words on, with more distinct values than this.
 TEXT_LENGTH, TEXT_WORDS, TEXT_DISTINCT = 32.0, 4.0, 50
 

@@ -13,6 +13,9 @@ import duckdb
 
 from tidemill.data.database import literal
 
+#: From this share of a column on, its texts are in a form but for mistakes.
+MOSTLY = 0.9
+
 _CLOCK = r"\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?"
 _FRACTION = r":\d{2}\.\d*[1-9]"
 _ZONE = r" ?(Z|UTC|[+-]\d{2}(:?\d{2})?)"
@@ -87,19 +90,21 @@ class DateStyle:
 
 def fitting(connection: duckdb.DuckDBPyConnection, column: str, sample: Sequence[str]) -> dict[DateForm, int]:
     """How many texts of a column each form reads; only forms that read most of the sample are tried on all."""
-    hopeful = [form for form in FORMS if _share(connection, form, sample) >= 0.9] if sample else []
-    if not hopeful:
-        return {}
-    counts = ", ".join(f"count({form.sql(column)})" for form in hopeful)
-    (read,) = connection.execute(f"SELECT {counts} FROM cells").fetchall()
-    return dict(zip(hopeful, read, strict=True))
+    texts = "(SELECT unnest(?) AS text)"
+    hopeful = [
+        form
+        for form, count in _counts(connection, FORMS, "text", texts, [list(sample)]).items()
+        if count >= MOSTLY * len(sample) > 0
+    ]
+    return _counts(connection, hopeful, column, "cells", []) if hopeful else {}
 
 
-def _share(connection: duckdb.DuckDBPyConnection, form: DateForm, sample: Sequence[str]) -> float:
-    (read,) = connection.execute(
-        f"SELECT count({form.sql('t')}) FROM (SELECT unnest(?) AS t)", [list(sample)]
-    ).fetchall()[0]
-    return float(read) / len(sample)
+def _counts(
+    connection: duckdb.DuckDBPyConnection, forms: Sequence[DateForm], text: str, source: str, parameters: list[object]
+) -> dict[DateForm, int]:
+    counts = ", ".join(f"count({form.sql(text)})" for form in forms)
+    (read,) = connection.execute(f"SELECT {counts} FROM {source}", parameters).fetchall()
+    return dict(zip(forms, read, strict=True))
 
 
 def style(connection: duckdb.DuckDBPyConnection, column: str, form: DateForm) -> DateStyle:
