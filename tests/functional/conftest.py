@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import boto3
+import onnx.parser
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
@@ -45,6 +46,7 @@ from tidemill.contracts import (
 )
 
 ROOT = Path(__file__).parents[2]
+EVENTS = ROOT / "tests" / "events"
 REGION = "us-east-1"
 DATA = "tidemill-data"
 ARTIFACTS = "tidemill-artifacts"
@@ -308,3 +310,25 @@ def wire(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield url
         server.shutdown()
         serving.join()
+
+
+@pytest.fixture
+def churn(objects: Objects, registry: Registry) -> int:
+    """Model churn with one version, which is the champion."""
+    version = registry.create_version(
+        "churn",
+        "f" * 32,
+        onnx_sha256="0",
+        dataset_version="d",
+        task="binary",
+        metric="roc_auc",
+        value=0.84,
+        at=RUN.started_at,
+        actor="x",
+    )
+    model = onnx.parser.parse_model((EVENTS / "churn" / "model.onnx.txt").read_text())
+    objects.put(ARTIFACTS, keys.model("churn", version, "model.onnx"), model.SerializeToString())
+    signature = (EVENTS / "churn" / "signature.json").read_bytes()
+    objects.put(ARTIFACTS, keys.model("churn", version, "signature.json"), signature)
+    registry.move_alias("churn", "champion", version, None, "x", "first", RUN.started_at)
+    return version

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
-import onnx.parser
 import pytest
 
 from tidemill import keys
@@ -27,28 +26,6 @@ NOW = "2026-01-02T03:04:05Z"
 def event(name: str) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
     return loaded
-
-
-@pytest.fixture
-def churn(objects: Objects, registry: Registry) -> int:
-    """Model churn with one version, which is the champion."""
-    version = registry.create_version(
-        "churn",
-        "f" * 32,
-        onnx_sha256="0",
-        dataset_version="d",
-        task="binary",
-        metric="roc_auc",
-        value=0.84,
-        at=NOW,
-        actor="x",
-    )
-    model = onnx.parser.parse_model((EVENTS / "churn" / "model.onnx.txt").read_text())
-    objects.put(ARTIFACTS, keys.model("churn", version, "model.onnx"), model.SerializeToString())
-    signature = (EVENTS / "churn" / "signature.json").read_bytes()
-    objects.put(ARTIFACTS, keys.model("churn", version, "signature.json"), signature)
-    registry.move_alias("churn", "champion", version, None, "x", "first", NOW)
-    return version
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import boto3
-import onnx.parser
 import pytest
 
 from tidemill import keys
@@ -51,7 +50,7 @@ def table(delimiter: str = ",") -> bytes:
 
 
 @pytest.fixture
-def environment(objects: Objects, registry: Registry, table: str, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(churn: int, table: str, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Model churn with one version, the champion; and the settings of every function."""
     queue = boto3.client("sqs").create_queue(QueueName="captures")["QueueUrl"]
     values = {
@@ -65,22 +64,6 @@ def environment(objects: Objects, registry: Registry, table: str, wire: str, mon
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
-    version = registry.create_version(
-        "churn",
-        "f" * 32,
-        onnx_sha256="0",
-        dataset_version="d",
-        task="binary",
-        metric="roc_auc",
-        value=0.84,
-        at=NOW,
-        actor="x",
-    )
-    model = onnx.parser.parse_model((EVENTS / "churn" / "model.onnx.txt").read_text())
-    objects.put(ARTIFACTS, keys.model("churn", version, "model.onnx"), model.SerializeToString())
-    signature = (EVENTS / "churn" / "signature.json").read_bytes()
-    objects.put(ARTIFACTS, keys.model("churn", version, "signature.json"), signature)
-    registry.move_alias("churn", "champion", version, None, "x", "first", NOW)
 
 
 def app(stage: str) -> ModuleType:
