@@ -19,7 +19,7 @@ def merge(run: ScoringRun, planned: Planned, parts_bucket: str, bucket: str, obj
     with objects.writer(bucket, key) as table:
         for index in range(planned.slices):
             table.write(objects.get(parts_bucket, keys.scoring_part(run.run_id, index)))
-    return Merged(bucket, key, planned.rows, planned.version)
+    return Merged(bucket, key, planned.rows, planned.version, table.version_id, planned.absent)
 
 
 @functools.cache

@@ -39,8 +39,9 @@ def plan(run: ScoringRun, config: settings.PlanSettings, objects: Objects, regis
             item = Slice(run.run_id, run.model, version, index, rows, keys.scoring_slice(run.run_id, index))
             objects.put(bucket, item.key, slices.pack(batch.original, encoder.encode(batch.raw)))
             manifest.append(item)
+        absent = tuple(field.name for field in signature.inputs if field.name not in table.columns)
     objects.put_contract(bucket, keys.scoring_manifest(run.run_id), manifest)
-    return Planned(bucket, keys.scoring_manifest(run.run_id), len(manifest), table.rows, version)
+    return Planned(bucket, keys.scoring_manifest(run.run_id), len(manifest), table.rows, version, absent)
 
 
 @functools.cache

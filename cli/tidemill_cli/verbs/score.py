@@ -42,6 +42,8 @@ def command(session: Session, file: Path, model: str, out: Path | None, as_json:
     """
     from tidemill_cli import scoring, uploads
 
+    if out is not None and not out.absolute().parent.is_dir():
+        raise click.BadParameter(f"the folder {out.parent} does not exist: make it first", param_hint="--out")
     stderr = display.console(error=True)
     uploaded = uploads.upload(session, file, keys.to_score(keys.check_project(model), file.name))
     stderr.print(f"{file} is uploaded to {uploaded.place}; run {uploaded.run_id}")
@@ -60,7 +62,9 @@ def command(session: Session, file: Path, model: str, out: Path | None, as_json:
 
 
 def _deliver(session: Session, merged: Merged, out: Path, as_json: bool) -> None:
-    session.objects.download(merged.bucket, merged.key, out)
+    if merged.absent:
+        click.echo(f"! the table has no column {', '.join(merged.absent)}: taken as missing in every row", err=True)
+    session.objects.download(merged.bucket, merged.key, out, merged.version_id)
     if as_json:
         place = f"s3://{merged.bucket}/{merged.key}"
         display.document({"rows": merged.rows, "version": merged.version, "object": place, "file": str(out)})

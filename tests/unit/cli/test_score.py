@@ -47,6 +47,23 @@ def test_out_and_json(scoring, june, tmp_path):
     assert (tmp_path / "x.csv").exists()
 
 
+def test_its_own_result_is_downloaded_though_another_upload_of_the_name_came_later(scoring, june, tmp_path):
+    scoring.objects.put(DATA, "scored/churn/june.csv", b"somebody else's\n")
+    mine = json.loads(MERGED) | {"version_id": "1", "absent": ["senior", "joined"]}
+    scoring.executions.looks = [([], ("SUCCEEDED", "", "", json.dumps(mine)))]
+    code, _, err = scoring.tidemill("score", june, "--model", "churn")
+    assert code == 0
+    assert (tmp_path / "june.scored.csv").read_text() == "tenure,prediction\n3,Yes\n40,No\n"
+    assert "! the table has no column senior, joined: taken as missing in every row" in err
+
+
+def test_folder_of_the_result_must_exist_before_anything_is_uploaded(scoring, june, tmp_path):
+    code, _, err = scoring.tidemill("score", june, "--model", "churn", "--out", tmp_path / "none" / "x.csv")
+    assert code == 1
+    assert "does not exist: make it first" in err
+    assert (DATA, "score/churn/june.csv") not in scoring.objects.stored
+
+
 def test_refused_table_exits_with_2_and_the_reason(scoring, june, tmp_path, a_step):
     scoring.executions.looks = [([a_step("Plan", state="failed"), a_step("Conclude")], ("SUCCEEDED", "", "", REFUSED))]
     code, out, err = scoring.tidemill("score", june, "--model", "churn")

@@ -13,7 +13,7 @@ from tidemill.errors import NotFound
 
 ROOT = Path(__file__).parents[3]
 RUN = ScoringRun("0" * 32, "churn", Source("data", "score/churn/2026/may.jsonl.gz", "v", "e", 1), "t", "someone")
-PLANNED = Planned("a", keys.scoring_manifest(RUN.run_id), 12, 120, 3)
+PLANNED = Planned("a", keys.scoring_manifest(RUN.run_id), 12, 120, 3, ("senior",))
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +22,12 @@ def app():
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
+
+
+class Stream(io.BytesIO):
+    """What is written; its version is known when it is closed well."""
+
+    version_id = ""
 
 
 class Store:
@@ -37,9 +43,10 @@ class Store:
 
     @contextmanager
     def writer(self, bucket, key):
-        stream = io.BytesIO()
+        stream = Stream()
         yield stream
         self.objects[bucket, key] = stream.getvalue()
+        stream.version_id = "v1"
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def store():
 
 def test_pieces_follow_their_index_and_the_name_follows_the_upload(app, store):
     merged = app.merge(RUN, PLANNED, "a", "data", store)
-    assert merged == Merged("data", "scored/churn/2026/may.csv", 120, 3)
+    assert merged == Merged("data", "scored/churn/2026/may.csv", 120, 3, "v1", ("senior",))
     assert store.objects["data", merged.key] == b"".join(b"%d\n" % index for index in range(12))
 
 

@@ -81,7 +81,7 @@ def plan(app, store, tmp_path):
 
 
 def test_rows_are_cut_in_their_order(plan, store):
-    assert plan() == Planned("a", keys.scoring_manifest(RUN.run_id), 3, 5, 3)
+    assert plan() == Planned("a", keys.scoring_manifest(RUN.run_id), 3, 5, 3, ("senior", "joined"))
     assert [store.slice(index)["original:id"].tolist() for index in range(3)] == [["0", "1"], ["2", "3"], ["4"]]
     assert store.slice(1)["encoded:tenure"].tolist() == [12.0, 13.0]
 

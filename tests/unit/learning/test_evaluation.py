@@ -147,7 +147,6 @@ def test_a_challenger_that_loses_to_the_champion_is_refused() -> None:
 @pytest.mark.parametrize(
     ("old", "why"),
     [
-        (replace(BINARY, target="gone"), "it predicts gone"),
         (replace(BINARY, classes=("maybe", "yes")), "its classes are maybe, yes"),
         (replace(BINARY, inputs=(InputField("age", "number"),)), "it needs the column age"),
         (replace(BINARY, inputs=(InputField("calls", "category"),)), "its column calls is of another type"),
@@ -159,6 +158,15 @@ def test_a_champion_of_another_signature_is_not_compared(old: Signature, why: st
     assert result.champion is None
     assert why in result.gates[-1].detail
     evaluation.check(result)
+
+
+def test_a_model_that_predicts_something_else_does_not_replace_the_one_in_service_by_itself() -> None:
+    champion: Any = LogisticModel(replace(BINARY, target="gone"), 2.0)
+    result = evaluation.evaluate(Spec(), holdout(BINARY), trained(BINARY), InService(4, champion))
+    with pytest.raises(GateRefused, match=r"it predicts gone \(binary\).*gates\.may_change_target"):
+        evaluation.check(result)
+    meant = Spec(gates=Gates(may_change_target=True))
+    evaluation.check(evaluation.evaluate(meant, holdout(BINARY), trained(BINARY), InService(4, champion)))
 
 
 def test_a_holdout_of_one_class_is_refused_with_the_way_out() -> None:

@@ -650,6 +650,7 @@ class Planned:
     slices: int
     rows: int
     version: int  #: the model version that every slice uses
+    absent: tuple[str, ...] = ()  #: optional inputs that the table has no column for, taken as missing
 
 
 @dataclass(frozen=True)
@@ -669,6 +670,8 @@ class Merged:
     key: str
     rows: int
     version: int
+    version_id: str = ""  #: of the object: another upload of the same name writes another one
+    absent: tuple[str, ...] = ()  #: optional inputs that the table had no column for, taken as missing
 
 
 # --- predictions in production -----------------------------------------------------------------

@@ -44,6 +44,10 @@ class Gates:
     must_beat_baseline: bool = field(
         default=True, metadata={"help": "the deciding metric must be better than the baseline's"}
     )
+    may_change_target: bool = field(
+        default=False,
+        metadata={"help": "whether a new model may predict something else than the model in service"},
+    )
     champion_margin: float = field(
         default=0.01,
         metadata={

@@ -133,12 +133,12 @@ class Objects:
             transfer.upload(str(path), bucket, key, extra_args=extra).result()
 
     @contextmanager
-    def writer(self, bucket: str, key: str, content_type: str | None = None) -> Iterator[io.BufferedIOBase]:
+    def writer(self, bucket: str, key: str, content_type: str | None = None) -> Iterator[Upload]:
         """A binary stream that becomes the object when the block ends; nothing appears when the block raises.
 
-        Memory stays at about two parts, whatever the size. Raises StorageError.
+        Its `version_id` is then the object's. Memory stays at about two parts, whatever the size. Raises StorageError.
         """
-        upload = _Upload(self._s3, bucket, key, content_type or _content_type(key))
+        upload = Upload(self._s3, bucket, key, content_type or _content_type(key))
         try:
             yield upload
             upload.complete()
@@ -158,8 +158,10 @@ class Objects:
             raise StorageError(f"S3 broke off the transfer again and again: {error}") from error
 
 
-class _Upload(io.BufferedIOBase):
+class Upload(io.BufferedIOBase):
     """The parts of one streamed object; a small one is written with a single request."""
+
+    version_id = ""  #: of the object, once it is there; "" in a bucket without versions
 
     def __init__(self, s3: S3Client, bucket: str, key: str, content_type: str) -> None:
         self._s3 = s3
@@ -182,7 +184,8 @@ class _Upload(io.BufferedIOBase):
     def complete(self) -> None:
         with self._writing():
             if not self._upload_id:
-                self._s3.put_object(**self._target, Body=bytes(self._pending), ContentType=self._content_type)
+                put = self._s3.put_object(**self._target, Body=bytes(self._pending), ContentType=self._content_type)
+                self.version_id = put.get("VersionId", "")
                 return
         if self._pending:
             self._send(bytes(self._pending))
@@ -190,9 +193,10 @@ class _Upload(io.BufferedIOBase):
             {"PartNumber": number, "ETag": etag} for number, etag in enumerate(self._etags, 1)
         ]
         with self._writing():
-            self._s3.complete_multipart_upload(
+            completed = self._s3.complete_multipart_upload(
                 **self._target, UploadId=self._upload_id, MultipartUpload={"Parts": parts}
             )
+            self.version_id = completed.get("VersionId", "")
 
     def abort(self) -> None:
         if self._upload_id:

@@ -169,8 +169,15 @@ def _standing(
     if champion is None:
         return None
     if compared is None:
-        return gates.Champion(champion.version, None, why_not=_misfit(champion.model.signature, signature))
+        old = champion.model.signature
+        return gates.Champion(
+            champion.version, None, why_not=_misfit(old, signature), other_target=_other_target(old, signature)
+        )
     return gates.Champion(champion.version, compared.holdout[metric].value, compared.difference)
+
+
+def _other_target(old: Signature, new: Signature) -> bool:
+    return (old.task == "regression", old.target) != (new.task == "regression", new.target)
 
 
 def _misfit(old: Signature, new: Signature) -> str:

@@ -22,6 +22,7 @@ class Champion:
     value: float | None
     difference: Interval | None = None  #: by how much the new model is better
     why_not: str = ""  #: why it cannot be compared
+    other_target: bool = False  #: whether it predicts something else
 
 
 def judge(
@@ -89,6 +90,12 @@ def _champion(gates: Gates, metric: str, value: float, champion: Champion | None
     name = "keeps_up_with_champion"
     if champion is None:
         return Gate(name, "skip", "no model is in service yet")
+    if champion.other_target and not gates.may_change_target:
+        detail = (
+            f"version {champion.version} in service does not predict the same: {champion.why_not}; train in a project "
+            "of its own, or set gates.may_change_target"
+        )
+        return Gate(name, "refuse", detail, value)
     if champion.value is None:
         return Gate(
             name, "skip", f"version {champion.version} in service cannot be compared: {champion.why_not}", value
