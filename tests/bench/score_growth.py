@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import IO, Any
+from typing import Any
 
 import onnx.parser
 
@@ -67,10 +67,10 @@ class Folder:
         path.symlink_to(self.path(bucket, key))
 
     @contextmanager
-    def writer(self, bucket: str, key: str) -> Iterator[IO[bytes]]:
-        """A stream that becomes an object."""
+    def writer(self, bucket: str, key: str) -> Iterator[SimpleNamespace]:
+        """A stream that becomes an object, of which there are no versions."""
         with self.path(bucket, key).open("wb") as stream:
-            yield stream
+            yield SimpleNamespace(write=stream.write, version_id="")
 
 
 def write_table(path: Path, rows: int) -> None:
