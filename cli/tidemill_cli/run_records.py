@@ -14,11 +14,14 @@ from tidemill.errors import ContractError, NotFound
 from tidemill_cli.session import Session
 
 if TYPE_CHECKING:
+    from tidemill.aws.executions import Execution
     from tidemill.aws.registry import RunRecord
 
 T = TypeVar("T")
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
+#: What the registry says of a run that has not been concluded.
+UNDER_WAY = frozenset({"RUNNING", "WAITING_FOR_APPROVAL"})
 #: How many of the newest runs an abbreviated id is looked for in.
 SEARCHED = 10_000
 
@@ -56,8 +59,39 @@ def find(session: Session, text: str | None) -> RunRecord:
     return found[0]
 
 
+def current(session: Session, record: RunRecord) -> RunRecord:
+    """The record as it is: FAILED when the run is under way for the registry, but its execution has ended.
+
+    An execution that was stopped, or that went down with the emulator, concludes nothing, and the registry is not told.
+    """
+    from tidemill.aws import executions
+
+    if record.document is not None or record.status not in UNDER_WAY:
+        return record
+    try:
+        execution = session.executions.describe(executions.arn(session.output("TrainingStateMachine"), record.run_id))
+    except NotFound:  # registered, and about to be started
+        return record
+    if execution.status == "RUNNING":
+        return record
+    record = session.registry.run(record.run_id)  # it may have been concluded since it was read
+    if record.document is not None:
+        return record
+    return dataclasses.replace(record, status="FAILED", reason=unconcluded(record.run_id, execution))
+
+
+def unconcluded(run_id: str, execution: Execution) -> str:
+    """What is said of a run whose execution ended without concluding it."""
+    cause = f"{execution.error}: {execution.cause}" if execution.error else "no cause is known"
+    return (
+        f"run {run_id} ended as {execution.status} without being concluded ({cause}): "
+        f"look at `tidemill logs {run_id[:8]}`"
+    )
+
+
 def read(session: Session, record: RunRecord) -> RunView:
     """The run's document and evaluation, or what there is of them."""
+    record = current(session, record)
     objects, bucket, run_id = session.objects, session.artifact_bucket, record.run_id
     evaluation = _made(session, Evaluation, keys.run_evaluation(run_id))
     if record.document is not None:

@@ -34,9 +34,5 @@ def watch(session: Session, run_id: str, console: Console, through_approval: boo
         ended = follow.follow(session.executions, execution, show, None if through_approval else asked)
     record = session.registry.run(run_id)
     if record.document is None and not ended.waits:
-        cause = f"{ended.execution.error}: {ended.execution.cause}" if ended.execution.error else "no cause is known"
-        raise TidemillError(
-            f"run {run_id} ended as {ended.execution.status} without being concluded ({cause}): "
-            f"look at `tidemill logs {run_id[:8]}`"
-        )
+        raise TidemillError(run_records.unconcluded(run_id, ended.execution))
     return run_records.read(session, record)

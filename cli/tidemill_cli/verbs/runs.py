@@ -21,7 +21,9 @@ def command(session: Session, project: str | None, limit: int, as_json: bool) ->
       tidemill runs
       tidemill runs --project churn --limit 5 --json
     """
-    records = session.registry.runs(project, limit)
+    from tidemill_cli import run_records
+
+    records = [run_records.current(session, record) for record in session.registry.runs(project, limit)]
     if as_json:
         display.document(records)
         return

@@ -89,6 +89,7 @@ def command(session: Session, as_json: bool) -> int:
 
 
 def _report(session: Session) -> Report:
+    from tidemill_cli import run_records
     from tidemill_cli.local.lifecycle import LocalStack
     from tidemill_cli.stack import StackError, state_dir
 
@@ -119,7 +120,7 @@ def _report(session: Session) -> Report:
         known["running"] = True
         known["api"], known["bucket"] = session.output("ApiUrl"), session.data_bucket
         known["functions"] = _functions(session)
-        known["runs"] = session.registry.runs(limit=RUNS)
+        known["runs"] = [run_records.current(session, record) for record in session.registry.runs(limit=RUNS)]
     except StackError as error:
         known["problem"] = str(error)
     return Report(**known)

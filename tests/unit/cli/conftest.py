@@ -326,6 +326,7 @@ class World:
 
     def wait_for_person(self, run_id):
         """Keep a run that waits for an approval."""
+        self.executions.looks = [([], ("RUNNING",))]
         self.objects.put_contract(ARTIFACTS, keys.run_evaluation(run_id), EVALUATION)
         self.registry.run_records[run_id] = RunRecord(
             run_id, "churn", "WAITING_FOR_APPROVAL", "2026-11-24T09:00:00Z", ACTOR, f"s3://{DATA}/incoming/churn/x.csv"
