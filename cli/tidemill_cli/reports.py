@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
+
+import click
 
 from tidemill import keys
 from tidemill.errors import NotFound
@@ -23,3 +27,14 @@ def download(session: Session, run_id: str) -> Path:
             f"`tidemill run {run_id[:8]}` shows how far it is"
         ) from error
     return path
+
+
+def show(path: Path) -> None:
+    """Open a report in a browser; where there is none nothing happens."""
+    opener = shutil.which("xdg-open")
+    if opener is None:
+        click.launch(path.as_uri())
+        return
+    # Without a browser it complains about each that it has looked for.
+    quiet = subprocess.DEVNULL
+    subprocess.Popen([opener, path.as_uri()], stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)

@@ -34,4 +34,4 @@ def command(session: Session, run: str | None, browser: bool) -> None:
     path = reports.download(session, record.run_id)
     click.echo(path)
     if browser:
-        click.launch(path.as_uri())
+        reports.show(path)

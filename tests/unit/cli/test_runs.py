@@ -1,6 +1,8 @@
 """Looking at runs: the list, one run by the first characters of its id, its report."""
 
+import dataclasses
 import json
+import subprocess
 
 import pytest
 
@@ -97,9 +99,44 @@ class _Later:
         return getattr(self._record, name)
 
 
+@pytest.mark.parametrize("status", ["RUNNING", "WAITING_FOR_APPROVAL"])
+def test_run_whose_execution_ended_unconcluded_is_shown_as_failed(two_runs, status):
+    two_runs.wait_for_person(ONE)
+    two_runs.registry.run_records[ONE] = dataclasses.replace(two_runs.registry.run_records[ONE], status=status)
+    two_runs.executions.looks = [([], ("ABORTED", "Stopped", "the emulator went down"))]
+    sentence = f"run {ONE} ended as ABORTED without being concluded (Stopped: the emulator went down)"
+    code, out, err = two_runs.tidemill("run", ONE)
+    assert (code, ONE in out) == (0, True)
+    assert err.startswith(f"FAILED: {sentence}")
+    made = json.loads(two_runs.tidemill("run", ONE, "--json")[1])
+    assert (made["status"], made["reason"].startswith(sentence), made["model"]) == ("FAILED", True, None)
+    listed = {run["run_id"]: run for run in json.loads(two_runs.tidemill("runs", "--json")[1])}
+    assert (listed[ONE]["status"], listed[ONE]["reason"]) == ("FAILED", made["reason"])
+    assert listed[TWO]["status"] == "REFUSED_DATA"
+    assert "FAILED" in two_runs.tidemill("runs")[1]
+    assert len(two_runs.executions.asked) == 4, "only of the run that is under way"
+
+
+def test_run_whose_execution_goes_on_or_is_about_to_begin_is_left_as_it_is(world):
+    world.wait_for_person(ONE)
+    assert json.loads(world.tidemill("runs", "--json")[1])[0]["status"] == "WAITING_FOR_APPROVAL"
+    world.executions.looks = [None]
+    assert json.loads(world.tidemill("run", ONE, "--json")[1])["status"] == "WAITING_FOR_APPROVAL"
+
+
+def test_run_concluded_between_two_looks_is_not_called_failed(world, a_document):
+    world.wait_for_person(ONE)
+    before = world.registry.run_records[ONE]
+    world.conclude(a_document(ONE))
+    world.registry.runs = lambda *_, **__: [before]
+    world.executions.looks = [([], ("SUCCEEDED",))]
+    assert json.loads(world.tidemill("runs", "--json")[1])[0]["status"] == "LIVE"
+
+
 def test_open_downloads_the_newest_report_and_opens_it(two_runs, monkeypatch, tmp_path):
     two_runs.objects.put(ARTIFACTS, keys.run_report(TWO), b"<html>")
     opened = []
+    monkeypatch.setattr("shutil.which", lambda _: None)
     monkeypatch.setattr("click.launch", opened.append)
     code, out, _ = two_runs.tidemill("open")
     path = tmp_path / "state" / "reports" / f"{TWO}.html"
@@ -108,8 +145,20 @@ def test_open_downloads_the_newest_report_and_opens_it(two_runs, monkeypatch, tm
     assert opened == [path.as_uri()]
 
 
+def test_what_opens_the_report_is_not_heard(two_runs, monkeypatch):
+    two_runs.objects.put(ARTIFACTS, keys.run_report(TWO), b"<html>")
+    begun = []
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("subprocess.Popen", lambda command, **how: begun.append((command, how)))
+    assert two_runs.tidemill("open")[0] == 0
+    ((command, how),) = begun
+    assert command[0] == "/usr/bin/xdg-open"
+    assert command[1].endswith(f"{TWO}.html")
+    assert how["stdout"] == how["stderr"] == subprocess.DEVNULL
+
+
 def test_open_of_a_run_without_a_report_says_so(two_runs, monkeypatch):
-    monkeypatch.setattr("click.launch", lambda _: pytest.fail("nothing may be opened"))
+    monkeypatch.setattr("tidemill_cli.reports.show", lambda _: pytest.fail("nothing may be opened"))
     code, _, err = two_runs.tidemill("open", ONE)
     assert code == 1
     assert "has no report yet" in err
