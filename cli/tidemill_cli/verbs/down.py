@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from tidemill.errors import TidemillError
 from tidemill_cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from tidemill_cli.local.lifecycle import LocalStack
 
 
 @click.command(short_help="Stop the local stack.")
@@ -24,6 +30,29 @@ def command(session: Session, wipe: bool) -> None:
     from tidemill_cli.local.lifecycle import LocalStack
     from tidemill_cli.stack import state_dir
 
-    ran = LocalStack(state_dir(), stack_name=session.stack_name).down(wipe)
+    local = LocalStack(state_dir(), stack_name=session.stack_name)
+    _warn(session, local)
+    ran = local.down(wipe)
     said = "The emulator is stopped" if ran else "No emulator was running"
     click.echo(f"{said}; its data is {'gone' if wipe else 'kept'}.")
+
+
+def _warn(session: Session, local: LocalStack) -> None:
+    """Name the runs that end with the emulator; one that cannot be asked is stopped all the same."""
+    from tidemill_cli import run_records
+    from tidemill_cli.local.process import answers
+
+    record = local.record()
+    if record is None or not record.own or not answers(record.endpoint):
+        return
+    try:
+        if session.stack.endpoint != record.endpoint:
+            return
+        records = [run_records.current(session, run) for run in session.registry.runs()]
+    except TidemillError:
+        return
+    ids = [run.run_id[:8] for run in records if run.status in run_records.UNDER_WAY]
+    if ids:
+        said = "1 run is under way and ends" if len(ids) == 1 else f"{len(ids)} runs are under way and end"
+        tables = "its table" if len(ids) == 1 else "their tables"
+        click.echo(f"{said} with the stack: {', '.join(ids)}; upload {tables} again after `tidemill up`", err=True)
