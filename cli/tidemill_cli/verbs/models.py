@@ -22,7 +22,7 @@ class Listed:
     """A registered model in the list."""
 
     name: str
-    task: str
+    task: str  #: of the version in service, else of the newest
     champion: VersionRecord | None  #: the version in service
     versions: int
 
@@ -52,7 +52,7 @@ def _listed(registry: Registry, name: str) -> Listed:
     versions = registry.versions(name)
     champion = registry.alias(name, "champion")
     serving = next((record for record in versions if record.version == champion), None)
-    return Listed(name, versions[0].task, serving, len(versions))
+    return Listed(name, (serving or versions[0]).task, serving, len(versions))
 
 
 def _cells(model: Listed) -> Sequence[str | Text]:

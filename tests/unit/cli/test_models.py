@@ -1,5 +1,6 @@
 """Looking at models, and deciding about them: versions, lineage, rollback, approval."""
 
+import dataclasses
 import json
 
 import pytest
@@ -16,6 +17,16 @@ def test_models_with_the_version_in_service(world):
     assert out.splitlines()[1].split()[:4] == ["churn", "binary", "version", "2"]
     (listed,) = json.loads(world.tidemill("models", "--json")[1])
     assert (listed["name"], listed["champion"]["version"], listed["versions"]) == ("churn", 2, 2)
+
+
+def test_models_shows_the_task_that_the_quality_belongs_to(world):
+    world.register(1)
+    world.register(2)
+    versions = world.registry.version_records["churn"]
+    versions[1] = dataclasses.replace(versions[1], task="regression", metric="rmse")
+    world.registry.alias_of["churn"]["champion"] = 1
+    _, out, _ = world.tidemill("models")
+    assert out.splitlines()[1].split()[:5] == ["churn", "binary", "version", "1", "roc_auc"]
 
 
 def test_model_of_which_nothing_is_in_service(world):
