@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tidemill.contracts import to_json
+from tidemill_cli.session import Session
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -41,6 +42,9 @@ def console(error: bool = False) -> Console:
 
 def document(value: Any) -> None:
     """Print one JSON document on stdout."""
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.ensure_object(Session).answered = True
     click.echo(json.dumps(to_json(value), indent=2, ensure_ascii=False))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import json
 import os
 import sys
 import traceback
@@ -128,7 +129,7 @@ def cli() -> None:
 
 
 def run(arguments: Sequence[str], session: Session | None = None) -> int:
-    """Run the command; every error becomes one sentence on stderr.
+    """Run the command; every error becomes one sentence on stderr, and with --json a document on stdout too.
 
     Returns
     -------
@@ -138,21 +139,24 @@ def run(arguments: Sequence[str], session: Session | None = None) -> int:
     session = session or Session()
     try:
         code = cli.main(list(arguments), prog_name="tidemill", obj=session, standalone_mode=False)
-    except click.UsageError as error:
-        return _complain(_usage(error))
     except click.ClickException as error:
-        return _complain(error.format_message())
+        sentence = error.format_message()
+        _answer(arguments, session, sentence)
+        return _complain(sentence + _usage(error))
     except (click.Abort, KeyboardInterrupt):
+        _answer(arguments, session, "interrupted")
         return 130
     except BrokenPipeError:
         # Who reads the output, such as `head`, has seen enough; nothing may be flushed into the closed pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
+        sentence = _sentence(error)
+        _answer(arguments, session, sentence)
         if session.debug:
             traceback.print_exc()
             return 1
-        return _complain(_sentence(error))
+        return _complain(sentence)
     return code if isinstance(code, int) else 0
 
 
@@ -166,9 +170,16 @@ def _complain(sentence: str) -> int:
     return 1
 
 
-def _usage(error: click.UsageError) -> str:
-    command = error.ctx.command_path if error.ctx else "tidemill"
-    return f"{error.format_message()}\nTry `{command} --help`."
+def _answer(arguments: Sequence[str], session: Session, sentence: str) -> None:
+    """The JSON document of an error, unless the verb has printed its own; the options may not have been understood."""
+    if "--json" in arguments and not session.answered:
+        click.echo(json.dumps({"error": sentence}, indent=2, ensure_ascii=False))
+
+
+def _usage(error: click.ClickException) -> str:
+    if not isinstance(error, click.UsageError):
+        return ""
+    return f"\nTry `{error.ctx.command_path if error.ctx else 'tidemill'} --help`."
 
 
 def _sentence(error: Exception) -> str:

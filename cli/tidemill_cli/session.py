@@ -28,6 +28,7 @@ class Session:
     region: str | None = None
     stack_name: str = "tidemill"
     debug: bool = False
+    answered: bool = False  #: whether a JSON document has been printed on stdout
 
     @functools.cached_property
     def stack(self) -> Stack:

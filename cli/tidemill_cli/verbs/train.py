@@ -14,6 +14,7 @@ from tidemill_cli.session import Session, pass_session
 
 #: What the command's exit code says of a run's status; any other status is 1.
 EXIT_CODES = {"LIVE": 0, "REFUSED_DATA": 2, "REFUSED_BY_GATE": 3}
+GOES_ON = "the run goes on by itself"
 
 
 @click.command(short_help="Upload a table, train on it, put the model behind the endpoint.")
@@ -89,7 +90,7 @@ def _train(
         run_id, source = uploaded.run_id, uploaded.place
         stderr.print(f"{file} is uploaded to {source}; run {run_id}")
         if not follow:
-            started = run_records.bare(run_id, "RUNNING", "the run goes on by itself", project, source)
+            started = run_records.bare(run_id, "RUNNING", GOES_ON, project, source)
             if as_json:
                 display.document(started)
             else:
@@ -103,6 +104,8 @@ def _train(
     except KeyboardInterrupt:
         if run_id:
             stderr.print(f"\nThe run goes on without us. Come back with: tidemill run {run_id[:8]} --follow")
+            if as_json:
+                display.document(run_records.bare(run_id, "RUNNING", GOES_ON, project, source))
         raise
     if as_json:
         display.document(view.document)

@@ -1,6 +1,7 @@
 """The command as a whole: quick to start, errors in one sentence, options before and after the verb."""
 
 import importlib
+import json
 import subprocess
 import sys
 
@@ -125,6 +126,49 @@ def test_error_is_one_sentence_on_stderr(world, failing, error, sentence):
     assert sentence in err
     assert "Traceback" not in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("train", "--json"), "Missing argument 'FILE'"),
+        (("train", "nowhere.csv", "--project", "churn", "--json"), "'nowhere.csv' does not exist"),
+        (("train", __file__, "--project", "My Project", "--json"), "project name 'My Project'"),
+        (("run", "f" * 32, "--json"), "there is no run"),
+        (("run", "--json"), "there is no run yet"),
+        (("runs", "--json", "--limit", "0"), "0 is not in the range"),
+        (("models", "--json", "--color"), "No such option"),
+        (("model", "other", "--json"), "no model 'other'"),
+        (("predict", "churn", "--json"), "give the rows by one of"),
+        (("approve", "f" * 32, "--json"), "there is no run"),
+        (("reject", "f" * 32, "--json"), "--reason"),
+        (("trian", "--json"), "Did you mean 'train'?"),
+    ],
+)
+def test_error_with_json_is_one_document_and_a_sentence(world, arguments, sentence):
+    code, out, err = world.tidemill(*arguments)
+    assert code == 1
+    made = json.loads(out)
+    assert list(made) == ["error"]
+    assert sentence in made["error"]
+    assert err.startswith(f"Error: {made['error']}")
+
+
+def test_unexpected_error_and_ctrl_c_with_json_are_documents_too(world, monkeypatch):
+    for error, code, sentence in (
+        (StorageError("the table is gone"), 1, "the table is gone"),
+        (ZeroDivisionError("division by zero"), 1, "ZeroDivisionError"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ):
+
+        def fail(*_, error=error):
+            raise error
+
+        monkeypatch.setattr(world.registry, "runs", fail)
+        ended, out, _ = world.tidemill("runs", "--json")
+        assert (ended, sentence in json.loads(out)["error"]) == (code, True)
+        ended, out, _ = world.tidemill("runs", "--json", "--debug")
+        assert (ended, sentence in json.loads(out)["error"]) == (code, True)
 
 
 def test_debug_shows_the_traceback(world, failing):

@@ -194,6 +194,14 @@ def test_ctrl_c_leaves_the_run_alone_and_says_how_to_come_back(world, table):
     assert f"tidemill run {run_id[:8]} --follow" in err
 
 
+def test_ctrl_c_with_json_prints_what_is_known_of_the_run(world, table):
+    run_id = world.train_will_end(table)
+    world.executions.looks = [KeyboardInterrupt()]
+    code, out, _ = world.tidemill("train", table, "--project", "churn", "--json")
+    made = json.loads(out)
+    assert (code, made["run_id"], made["status"]) == (130, run_id, "RUNNING")
+
+
 def test_no_follow_only_uploads(world, table):
     run_id = world.train_will_end(table)
     code, out, _ = world.tidemill("train", table, "--project", "churn", "--no-follow", "--json")
