@@ -23,7 +23,7 @@ def file(bar):
     return quality.TABLES / f"{bar.table}.csv"
 
 
-def prove(trial):
+def assert_proven(trial):
     parity = trial.evaluation.parity
     assert parity.rows == trial.evaluation.rows
     assert parity.labels_equal
@@ -35,7 +35,7 @@ def prove(trial):
 @pytest.mark.parametrize("bar", quality.BARS, ids=lambda bar: bar.table)
 def test_the_default_search_reaches_the_bar(bar):
     trial = quality.search(file(bar), bar.spec)
-    prove(trial)
+    assert_proven(trial)
     assert bar.reached(trial.evaluation.holdout[bar.metric].value)
     if bar.table == "bike_hour":
         assert trial.leaks == ("casual", "registered")
@@ -43,7 +43,7 @@ def test_the_default_search_reaches_the_bar(bar):
 
 @pytest.mark.parametrize("bar", quality.OTHERS, ids=lambda bar: bar.table)
 def test_other_tables_run_through(bar):
-    prove(quality.search(file(bar), bar.spec))
+    assert_proven(quality.search(file(bar), bar.spec))
 
 
 def test_the_same_upload_gives_the_same_model():

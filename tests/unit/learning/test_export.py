@@ -124,4 +124,5 @@ def test_a_fit_says_with_what_it_was_made(tables):
 )
 def test_a_stage_imports_only_what_its_layers_hold(module, blocked):
     code = f"import sys; sys.modules.update(dict.fromkeys({blocked!r})); import tidemill.learning.{module}"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

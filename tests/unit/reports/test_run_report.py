@@ -107,7 +107,9 @@ def test_a_refusal_begins_with_what_was_refused_why_and_what_to_do(refused_data,
 
 @pytest.mark.parametrize("missing", ["profile", "evaluation", "lineage", "signature"])
 def test_a_page_is_made_from_what_there_is(told, missing):
-    Page(replace(told, **{missing: None}).page())
+    page = Page(replace(told, **{missing: None}).page())
+    assert told.document.run_id in page.text
+    assert set(page.headings[1:]) <= set(Page(told.page()).headings)
 
 
 def test_the_document_alone_makes_a_page(told):

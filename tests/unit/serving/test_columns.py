@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tidemill.serving import columns
 
 
-def same(left, right):
+def assert_same(left, right):
     assert list(left) == list(right)
     for name, values in left.items():
         assert values.dtype == right[name].dtype
@@ -20,7 +20,7 @@ def same(left, right):
 )
 def test_what_is_saved_is_loaded(texts, numbers, names):
     stored = {names[0]: np.array(texts, dtype=object), names[1]: np.array(numbers, dtype=np.float32)}
-    same(columns.load(columns.save(stored)), stored)
+    assert_same(columns.load(columns.save(stored)), stored)
 
 
 def test_every_kind_of_column_keeps_its_type():
@@ -29,7 +29,7 @@ def test_every_kind_of_column_keeps_its_type():
         "names": np.array([2**60, -1], dtype=np.int64),
         "": np.array(["", "x\0"], dtype=object),
     }
-    same(columns.load(columns.save(stored)), stored)
+    assert_same(columns.load(columns.save(stored)), stored)
 
 
 def test_the_same_columns_give_the_same_bytes():
@@ -41,7 +41,7 @@ def test_the_same_columns_give_the_same_bytes():
 
 def test_many_levels_need_wider_codes():
     stored = {"x": np.array([str(i) for i in range(70_000)], dtype=object)}
-    same(columns.load(columns.save(stored)), stored)
+    assert_same(columns.load(columns.save(stored)), stored)
 
 
 def test_an_unknown_type_is_refused_by_name():
