@@ -9,6 +9,7 @@ import inspect
 import json
 import re
 import shlex
+import typing
 from pathlib import Path
 
 import click
@@ -86,8 +87,12 @@ def _fields(cls=spec.Spec, prefix=""):
     default = cls()
     for item in dataclasses.fields(cls):
         kind = field_types(cls)[item.name]
+        entry = typing.get_args(kind)[1] if typing.get_origin(kind) is dict else None
         if dataclasses.is_dataclass(kind):
             yield from _fields(kind, f"{prefix}{item.name}.")
+        elif dataclasses.is_dataclass(entry):
+            yield prefix + item.name, "map of objects", "{}", item.metadata["help"]
+            yield from _fields(entry, f"{prefix}{item.name}.<name>.")
         else:
             value = getattr(default, item.name)
             shown = json.dumps(list(value) if isinstance(value, tuple) else value)
@@ -97,7 +102,7 @@ def _fields(cls=spec.Spec, prefix=""):
 def _schema(name):
     schema = spec.json_schema()
     for part in name.split("."):
-        schema = schema["properties"][part]
+        schema = schema["additionalProperties"] if part == "<name>" else schema["properties"][part]
     return schema
 
 

@@ -84,4 +84,7 @@ def test_every_metric_that_may_decide_has_a_direction() -> None:
         "binary": "roc_auc",
         "multiclass": "log_loss",
         "regression": "rmse",
+        "clustering": "silhouette",
+        "dimensionality_reduction": "explained_variance",
+        "anomaly_detection": "shuffled_auc",
     }

@@ -25,7 +25,9 @@ from tidemill.errors import ContractError
 
 T = TypeVar("T")
 
-Task = Literal["binary", "multiclass", "regression"]
+Task = Literal["binary", "multiclass", "regression", "clustering", "dimensionality_reduction", "anomaly_detection"]
+#: Tasks that have a target; the others find structure in the columns alone.
+SUPERVISED: tuple[Task, ...] = ("binary", "multiclass", "regression")
 Status = Literal["RUNNING", "WAITING_FOR_APPROVAL", "LIVE", "REFUSED_DATA", "REFUSED_BY_GATE", "FAILED"]
 Verdict = Literal["pass", "warn", "refuse"]
 #: Texts that mean missing, besides what a spec's `missing_values` names. Blanks around a text do not count.
@@ -193,7 +195,7 @@ class Validated:
 
     dataset: DatasetRef
     task: Task
-    target: str
+    target: str | None  #: null for a task without one
     warnings: int
 
 
@@ -207,7 +209,7 @@ class CandidateRef:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Returned by `prepare`."""
+    """Returned by `prepare`; the candidates are those of the search's first round."""
 
     candidates: tuple[CandidateRef, ...]
     metric: str
@@ -217,12 +219,22 @@ class Prepared:
 
 
 @dataclass(frozen=True)
+class Round:
+    """One round of the search: its number from 1, its candidates, and the share of the training rows they see."""
+
+    number: int
+    candidates: tuple[CandidateRef, ...]
+    fraction: float
+
+
+@dataclass(frozen=True)
 class CandidateScore:
     """Returned by `train` for one candidate; the details are in `runs/<run_id>/train/<name>.json`."""
 
     name: str
     mean: float | None  #: cross-validated mean of the deciding metric; null when the fit failed
     seconds: float
+    round: int = 1  #: of the search
 
 
 @dataclass(frozen=True)
@@ -296,7 +308,7 @@ class Check:
 class Reading:
     """How a file was read, and what was assumed."""
 
-    format: str  #: csv, jsonl, parquet
+    format: str  #: csv, jsonl, parquet, xlsx
     compression: str | None  #: gzip or null
     encoding: str | None
     delimiter: str | None
@@ -323,6 +335,15 @@ class TopValue:
 
 
 @dataclass(frozen=True)
+class PersonalData:
+    """What a column was recognised as, and what was done about it."""
+
+    kind: str  #: email, phone, payment_card, iban, national_id, postal_address, date_of_birth, ip_address
+    confidence: float  #: share of the present values that the recogniser accepts, 0 to 1
+    action: Literal["warn", "drop", "mask", "refuse"]
+
+
+@dataclass(frozen=True)
 class ColumnProfile:
     """Reference statistics of one column; numbers only for numeric and date columns (dates as epoch seconds)."""
 
@@ -340,6 +361,10 @@ class ColumnProfile:
     histogram: Histogram | None = None
     top: tuple[TopValue, ...] = ()
     note: str = ""  #: why the column has this role, when it is not plain
+    format: str = (
+        ""  #: how its cells are written, when that had to be found out: "1.234,5", "$ and thousands commas", ...
+    )
+    personal_data: PersonalData | None = None  #: when its values look like personal data
 
 
 @dataclass(frozen=True)
@@ -381,17 +406,31 @@ class CandidateResult:
     cv: dict[str, Spread]
     seconds: float
     error: str | None = None  #: one sentence, when the candidate could not be fitted
+    round: int = 1  #: the last round of the search that it took part in
+    rows: int = 0  #: training rows that it saw there
+
+
+@dataclass(frozen=True)
+class Member:
+    """One candidate in a soft-voting ensemble; the weights of an ensemble add up to 1."""
+
+    name: str
+    params: dict[str, Any]
+    weight: float
 
 
 @dataclass(frozen=True)
 class Fit:
-    """`runs/<run_id>/train/fit.json`: how the best candidate was refitted."""
+    """`runs/<run_id>/train/fit.json`: how the model was refitted."""
 
-    candidate: str
+    candidate: str  #: "ensemble" when there is more than one member
     params: dict[str, Any]
     seed: int
     packages: dict[str, str]  #: distribution -> version, in the function that fitted
     python: str
+    members: tuple[Member, ...] = ()
+    calibration: dict[str, float] = field(default_factory=dict)  #: empty when the probabilities are taken as they are
+    decisions: tuple[str, ...] = ()  #: what was chosen and why, in sentences for the report
 
 
 @dataclass(frozen=True)
@@ -405,6 +444,29 @@ class InputField:
     minimum: float | None = None
     maximum: float | None = None
     example: Any = None  #: a typical value: JSON number, text, or null
+    masked: bool = False  #: personal data, of which the model has only ever seen keyed hashes
+    feature_set: str | None = None  #: looked up there by the row's key when the caller does not give it
+
+
+@dataclass(frozen=True)
+class FeatureSetRef:
+    """A shared feature set that a model's inputs come from."""
+
+    name: str
+    key: str  #: the input that holds the entity's key
+    columns: tuple[str, ...]  #: inputs that are looked up
+
+
+@dataclass(frozen=True)
+class Conformal:
+    """Nonconformity scores of rows that the model was not fitted on, for intervals and prediction sets.
+
+    Regression: absolute errors, divided by the value of the `scale` output when the model has one.
+    Classification: 1 minus the probability of the class that happened.
+    """
+
+    rows: int  #: how many scores there were
+    quantiles: tuple[float, ...]  #: of the scores, at levels 0, 1/n, ..., 1 of equal steps; at most 1,001
 
 
 @dataclass(frozen=True)
@@ -413,11 +475,21 @@ class Signature:
 
     model: str
     task: Task
-    target: str
+    target: str | None
     inputs: tuple[InputField, ...]
-    classes: tuple[str, ...] = ()  #: in the order of the probabilities; empty for regression
+    #: Classification: in the order of the probabilities. Clustering: names of the clusters. Anomaly detection:
+    #: normal, anomaly. Empty for regression and dimensionality reduction.
+    classes: tuple[str, ...] = ()
     positive_class: str | None = None  #: binary only
     missing_values: tuple[str, ...] = ()  #: the spec's, so that files and calls take the same values as missing
+    real_values: tuple[str, ...] = ()  #: the spec's: usual words for missing that are values here
+    #: Binary: the label is the positive class from this probability on; null means the most probable class.
+    #: Anomaly detection: the label is anomaly from this score on.
+    threshold: float | None = None
+    review_below: float | None = None  #: predictions less sure than this are marked for review
+    conformal: Conformal | None = None
+    feature_sets: tuple[FeatureSetRef, ...] = ()
+    components: int = 0  #: of a dimensionality reduction
     format_version: int = 1
 
 
@@ -451,6 +523,35 @@ class Importance:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """How the prediction follows one column, the others left as they are on a sample of the holdout.
+
+    `values` are numbers (the column's quantiles; dates as ISO text) or levels; `low` and `high` are the middle 80% of
+    the rows' own predictions.
+    """
+
+    feature: str
+    values: tuple[Any, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    of: str = ""  #: the class whose probability is shown; empty when the value is
+
+
+@dataclass(frozen=True)
+class SliceMetrics:
+    """The model on the holdout rows of one level, or range, of a column."""
+
+    column: str
+    level: str
+    rows: int
+    metric: Interval | None  #: the deciding one; null when it is not defined there
+    sensitive: bool = False  #: the spec names the column so
+    positive_rate: float | None = None  #: binary: share of rows that get the positive label
+    true_positive_rate: float | None = None  #: binary: of the rows of the positive class
+
+
+@dataclass(frozen=True)
 class Parity:
     """The proof that ONNX predicts what the estimator predicts, on every holdout row."""
 
@@ -461,11 +562,19 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class Coverage:
+    """How prediction intervals or sets of one confidence did on the holdout."""
+
+    covered: float  #: share of rows whose interval or set holds what happened
+    size: float  #: mean width of the intervals, in the target's unit, or mean number of classes in the sets
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """`runs/<run_id>/evaluate/evaluation.json`."""
 
     task: Task
-    target: str
+    target: str | None
     metric: str
     candidate: str
     rows: int
@@ -481,6 +590,11 @@ class Evaluation:
     #: calibration {predicted, observed, count}; multiclass and binary: confusion {labels, matrix};
     #: regression: residuals {actual, predicted} (at most 2,000 points), residual_histogram {edges, counts}.
     curves: dict[str, dict[str, Any]] = field(default_factory=dict)
+    effects: tuple[Effect, ...] = ()  #: of the most important columns
+    slices: tuple[SliceMetrics, ...] = ()  #: sensitive columns first, then the worst found
+    coverage: dict[str, Coverage] = field(default_factory=dict)  #: promised confidence ("0.9") -> what was measured
+    members: tuple[Member, ...] = ()  #: of an ensemble
+    decisions: tuple[str, ...] = ()  #: what training chose and why, in sentences
 
 
 @dataclass(frozen=True)
@@ -688,3 +802,4 @@ class Capture:
     inputs: dict[str, Any]
     prediction: Any
     alias: str | None = None
+    review: bool = False  #: less sure than the model's `review_below`

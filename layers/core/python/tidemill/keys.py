@@ -155,6 +155,21 @@ def run_candidate(run: str, name: str) -> str:
     return f"runs/{run}/train/candidates/{name}.json"
 
 
+def run_out_of_fold(run: str, name: str) -> str:
+    """What one candidate predicts for each training row from folds without it."""
+    return f"runs/{run}/train/out_of_fold/{name}.npz"
+
+
+def run_features(run: str) -> str:
+    """The feature plan of the refitted model: what becomes of each column, readable."""
+    return f"runs/{run}/train/features.json"
+
+
+def run_background(run: str) -> str:
+    """Encoded training rows that explanations are measured against."""
+    return f"runs/{run}/train/background.npz"
+
+
 def run_model(run: str) -> str:
     """The refitted best candidate as an ONNX graph."""
     return f"runs/{run}/train/model.onnx"
@@ -198,7 +213,16 @@ def dataset(project: str, version: str, file: Literal["data.parquet", "profile.j
     return f"datasets/{project}/{version}/{file}"
 
 
-ModelFile = Literal["model.onnx", "signature.json", "profile.json", "evaluation.json", "lineage.json", "report.html"]
+ModelFile = Literal[
+    "model.onnx",
+    "signature.json",
+    "features.json",
+    "background.npz",
+    "profile.json",
+    "evaluation.json",
+    "lineage.json",
+    "report.html",
+]
 
 
 def model(name: str, version: int, file: ModelFile) -> str:

@@ -24,12 +24,17 @@ METRICS: dict[str, tuple[str, ...]] = {
     "binary": ("roc_auc", "average_precision", "log_loss", "accuracy", "balanced_accuracy", "f1", "brier_score"),
     "multiclass": ("log_loss", "accuracy", "balanced_accuracy", "f1_macro", "roc_auc_ovr"),
     "regression": ("rmse", "mae", "r2", "median_absolute_error"),
+    "clustering": ("silhouette", "davies_bouldin", "stability"),
+    "dimensionality_reduction": ("explained_variance", "reconstruction_rmse"),
+    "anomaly_detection": ("shuffled_auc", "stability"),
 }
 
 #: Metrics where less is better.
-LOWER_IS_BETTER = frozenset({"log_loss", "brier_score", "rmse", "mae", "median_absolute_error"})
+LOWER_IS_BETTER = frozenset(
+    {"log_loss", "brier_score", "rmse", "mae", "median_absolute_error", "davies_bouldin", "reconstruction_rmse"}
+)
 
-#: Candidates by name; `learning/candidates.py` says what each is.
+#: Candidates of tasks with a target, by name; `learning/candidates.py` says what each is.
 CANDIDATES = ("baseline", "linear", "boosting", "boosting_slow", "boosting_small", "forest")
 
 
@@ -52,7 +57,20 @@ class Gates:
         default=0.01,
         metadata={
             "help": "how much worse than the champion the new model may be on the same holdout, "
-            "as a fraction of the champion's value"
+            "as a fraction of the champion's value; the whole bootstrap interval of the difference must be within it"
+        },
+    )
+    demographic_parity: float | None = field(
+        default=None,
+        metadata={
+            "help": "binary tasks: the least ratio of the positive label's rates between any two levels of each "
+            "sensitive column, such as 0.8"
+        },
+    )
+    equal_opportunity: float | None = field(
+        default=None,
+        metadata={
+            "help": "binary tasks: the most that the true positive rates of two levels of a sensitive column may differ"
         },
     )
 
@@ -86,16 +104,146 @@ class Approval:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How an uploaded file is read, where it should not be found out from the file."""
+
+    encoding: str | None = field(default=None, metadata={"help": "such as utf-8 or cp1252; found out when null"})
+    delimiter: str | None = field(default=None, metadata={"help": "one character; found out when null"})
+    header: Literal["auto", "yes", "no"] = field(
+        default="auto", metadata={"help": "whether the first row of the table names the columns"}
+    )
+    decimal: Literal["auto", "point", "comma"] = field(default="auto", metadata={"help": "the decimal mark of numbers"})
+    dates: Literal["auto", "day_first", "month_first"] = field(
+        default="auto", metadata={"help": "the order in dates such as 3/4/2026"}
+    )
+    sheet: str | None = field(default=None, metadata={"help": "the sheet of a workbook; the first one with a table"})
+
+
+@dataclass(frozen=True)
+class ColumnContract:
+    """What later uploads of a project must hold for one column; null asks for nothing."""
+
+    type: ColumnType | None = field(default=None, metadata={"help": "the column's type"})
+    completeness: float | None = field(default=None, metadata={"help": "least share of rows with a value, 0 to 1"})
+    values: tuple[str, ...] | None = field(default=None, metadata={"help": "the only values that may occur"})
+    minimum: float | None = field(default=None, metadata={"help": "no number is smaller"})
+    maximum: float | None = field(default=None, metadata={"help": "no number is larger"})
+    unique: bool | None = field(default=None, metadata={"help": "no value occurs twice"})
+    optional: bool | None = field(default=None, metadata={"help": "whether an upload may lack the column"})
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What later uploads are held to; suggested from the first accepted one, and changed here."""
+
+    columns: dict[str, ColumnContract] = field(
+        default_factory=dict, metadata={"help": "column: constraints that replace the suggested ones, field by field"}
+    )
+    extra_columns: Literal["pass", "warn", "refuse"] = field(
+        default="warn", metadata={"help": "what happens when an upload has columns that the contract does not know"}
+    )
+    drift: float = field(
+        default=0.25, metadata={"help": "population stability index against the previous version that is a finding"}
+    )
+
+
+@dataclass(frozen=True)
+class PersonalDataPolicy:
+    """What happens to columns that hold personal data."""
+
+    policy: Literal["warn", "drop", "mask", "refuse"] = field(
+        default="warn",
+        metadata={"help": "warn and use it, drop the column, mask its values by a keyed hash, or refuse the upload"},
+    )
+    columns: dict[str, Literal["pass", "warn", "drop", "mask", "refuse"]] = field(
+        default_factory=dict,
+        metadata={"help": "column: policy of its own, also for a column that is not recognised; pass: it is none"},
+    )
+
+
+@dataclass(frozen=True)
+class Features:
+    """How columns become features, where it should not be decided from the data."""
+
+    target_encoding: Literal["auto", "yes", "no"] = field(
+        default="auto", metadata={"help": "categories of many levels by the target's mean of other rows"}
+    )
+    text_words: int = field(
+        default=1000, metadata={"help": "free text: how many words, by TF-IDF; 0 leaves free text out"}
+    )
+    transform_target: Literal["auto", "none", "log"] = field(
+        default="auto", metadata={"help": "regression: learn the logarithm of a skewed target"}
+    )
+
+
+@dataclass(frozen=True)
+class FeatureSetUse:
+    """A shared feature set that is joined to a project's table."""
+
+    key: str = field(default="", metadata={"help": "the column of this table that holds the entity's key"})
+    time: str | None = field(
+        default=None,
+        metadata={"help": "the column of this table that says when; features are taken as they were known then"},
+    )
+    columns: tuple[str, ...] = field(default=(), metadata={"help": "which features; all when empty"})
+
+
+@dataclass(frozen=True)
+class FeatureSetDeclaration:
+    """`feature_sets/<name>/declaration.json`: a feature set that projects share; its tables are uploaded under
+    features/<name>/."""
+
+    key: str = field(default="", metadata={"help": "the column that names the entity"})
+    time: str | None = field(default=None, metadata={"help": "the column that says since when a row is known"})
+
+
+@dataclass(frozen=True)
+class Search:
+    """How long the search for the best model may go on."""
+
+    seconds: float = field(
+        default=120.0, metadata={"help": "budget of the search in seconds; decides how many candidates are tried"}
+    )
+    usd: float = field(default=0.05, metadata={"help": "budget of the search in US dollars, at list prices"})
+    ensemble: bool = field(
+        default=True, metadata={"help": "whether the best candidates may vote together where that is better"}
+    )
+    calibrate: bool = field(
+        default=True, metadata={"help": "whether probabilities are calibrated where cross-validation says it helps"}
+    )
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Options of the tasks without a target."""
+
+    clusters: int | None = field(default=None, metadata={"help": "how many; chosen from 2 to 10 when null"})
+    components: int | None = field(
+        default=None, metadata={"help": "how many; as many as explain 90% of the variance when null"}
+    )
+    contamination: float = field(default=0.05, metadata={"help": "share of the training rows that are anomalies"})
+
+
+@dataclass(frozen=True)
 class Spec:
     """The project spec. Every field is optional."""
 
     target: str | None = field(
         default=None,
-        metadata={"help": "the column to predict; without it a column named like a target, or the last one"},
+        metadata={
+            "help": "the column to predict; without it one named like a target (target, label, class, y, ...), or the "
+            "previous upload's, or the last one when the task asks for a target; else rows are clustered"
+        },
     )
-    task: Literal["auto", "binary", "multiclass", "regression"] = field(
-        default="auto", metadata={"help": "decided from the target's values when auto"}
-    )
+    task: Literal[
+        "auto",
+        "binary",
+        "multiclass",
+        "regression",
+        "clustering",
+        "dimensionality_reduction",
+        "anomaly_detection",
+    ] = field(default="auto", metadata={"help": "decided from the target's values when auto; no target: clustering"})
     positive_class: str | None = field(
         default=None, metadata={"help": "binary tasks: the class that the scores are about"}
     )
@@ -116,6 +264,14 @@ class Spec:
     missing_values: tuple[str, ...] = field(
         default=(), metadata={"help": "texts that mean missing, besides the usual ones (empty, NA, ?, null, ...)"}
     )
+    real_values: tuple[str, ...] = field(
+        default=(), metadata={"help": "texts that usually mean missing and are values in this table, such as NA or -"}
+    )
+    reading: Reading = field(default_factory=Reading, metadata={"help": "how the file is read"})
+    contract: Contract = field(default_factory=Contract, metadata={"help": "what later uploads are held to"})
+    personal_data: PersonalDataPolicy = field(
+        default_factory=PersonalDataPolicy, metadata={"help": "what happens to columns of personal data"}
+    )
     leaks: Literal["drop", "warn", "refuse"] = field(
         default="drop", metadata={"help": "what happens to a column that gives the target away"}
     )
@@ -125,6 +281,22 @@ class Spec:
         default=None, metadata={"help": "the metric that decides; roc_auc, log_loss (multiclass) or rmse by default"}
     )
     candidates: tuple[str, ...] = field(default=(), metadata={"help": "which candidates to try; all when empty"})
+    features: Features = field(default_factory=Features, metadata={"help": "how columns become features"})
+    feature_sets: dict[str, FeatureSetUse] = field(
+        default_factory=dict, metadata={"help": "shared feature set: how its features are joined to this table"}
+    )
+    search: Search = field(default_factory=Search, metadata={"help": "how long the search may go on"})
+    structure: Structure = field(default_factory=Structure, metadata={"help": "options of tasks without a target"})
+    sensitive: tuple[str, ...] = field(
+        default=(), metadata={"help": "columns whose levels are compared by quality and by the fairness gates"}
+    )
+    review_below: float | None = field(
+        default=None,
+        metadata={
+            "help": "predictions less sure than this are marked for review: the label's probability, or for "
+            "regression 1 minus the width of the 90% interval as a share of the target's range"
+        },
+    )
     seed: int = field(default=0, metadata={"help": "seed of splits, fits and bootstrap"})
     gates: Gates = field(default_factory=Gates, metadata={"help": "what a new model must pass"})
     checks: Checks = field(default_factory=Checks, metadata={"help": "when the data is refused"})
@@ -163,8 +335,12 @@ def _refuse_unknown(cls: type, document: Mapping[str, Any], where: str) -> None:
             close = difflib.get_close_matches(str(name), hints, n=1)
             hint = f"did you mean {where}{close[0]}?" if close else f"accepted are {', '.join(hints)}"
             raise SpecError(f"the spec has no field {where}{name}: {hint}")
-        if dataclasses.is_dataclass(hints[name]) and isinstance(value, Mapping):
-            _refuse_unknown(typing.cast(type, hints[name]), value, f"{where}{name}.")
+        kind, entries = hints[name], {"": value}
+        if typing.get_origin(kind) is dict and isinstance(value, Mapping):
+            kind, entries = typing.get_args(kind)[1], {f".{key}": entry for key, entry in value.items()}
+        for key, entry in entries.items():
+            if dataclasses.is_dataclass(kind) and isinstance(entry, Mapping):
+                _refuse_unknown(typing.cast(type, kind), entry, f"{where}{name}{key}.")
 
 
 def _check_ranges(spec: Spec) -> None:
@@ -175,6 +351,29 @@ def _check_ranges(spec: Spec) -> None:
         (spec.gates.champion_margin >= 0, "gates.champion_margin must not be negative"),
         (0 < spec.approval.timeout_hours <= 8760, "approval.timeout_hours must be between 0 and 8760"),
         (0 <= spec.seed < 2**32, "seed must be between 0 and 4294967295"),
+        (spec.search.seconds > 0, "search.seconds must be more than 0"),
+        (spec.search.usd > 0, "search.usd must be more than 0"),
+        (0 <= spec.features.text_words <= 5000, "features.text_words must be between 0 and 5000"),
+        (spec.contract.drift > 0, "contract.drift must be more than 0"),
+        (spec.structure.clusters is None or 2 <= spec.structure.clusters <= 50, "structure.clusters must be 2 to 50"),
+        (
+            spec.structure.components is None or 1 <= spec.structure.components <= 50,
+            "structure.components must be 1 to 50",
+        ),
+        (0 < spec.structure.contamination <= 0.5, "structure.contamination must be above 0 and at most 0.5"),
+        (spec.review_below is None or 0 < spec.review_below < 1, "review_below must be between 0 and 1"),
+        (
+            spec.gates.demographic_parity is None or 0 < spec.gates.demographic_parity <= 1,
+            "gates.demographic_parity must be above 0 and at most 1",
+        ),
+        (
+            spec.gates.equal_opportunity is None or 0 <= spec.gates.equal_opportunity < 1,
+            "gates.equal_opportunity must be between 0 and 1",
+        ),
+        (
+            spec.reading.delimiter is None or len(spec.reading.delimiter) == 1,
+            "reading.delimiter must be one character",
+        ),
     )
     for good, sentence in problems:
         if not good:

@@ -139,7 +139,9 @@ def _largest(differences: np.ndarray) -> float:
 
 
 def _outcomes(signature: Signature, holdout: Rows, predicted: Prediction) -> Outcomes:
-    return Outcomes(holdout.target, predicted.probabilities, predicted.values, _positive(signature))
+    return Outcomes(
+        holdout.target, predicted.probabilities, predicted.values, _positive(signature), signature.threshold
+    )
 
 
 def _positive(signature: Signature) -> int:

@@ -13,7 +13,7 @@ class Plan:
 
     model: str
     task: Task
-    target: str
+    target: str | None  #: null for a task without one
     metric: str  #: that decides
     inputs: tuple[InputField, ...]
     candidates: tuple[CandidateRef, ...]

@@ -33,7 +33,7 @@ class Preparation:
     holdout: Rows
 
 
-def needed(profile: Profile, target: str) -> dict[str, ColumnType]:
+def needed(profile: Profile, target: str | None) -> dict[str, ColumnType]:
     """The columns that `prepare` reads, with their types."""
     used = ("feature", "time", "group")
     return {column.name: column.type for column in profile.columns if column.role in used or column.name == target}
@@ -71,6 +71,7 @@ def prepare(
         raise DataRefused(
             "no column is left to learn from: upload a table with columns of numbers, categories or dates"
         )
+    assert name is not None, "a supervised task has a target"
     number = task == "regression"
     classes, target = ((), raw[name].astype(np.float64)) if number else _classes(name, raw[name])
     constraints = Constraints(

@@ -239,7 +239,7 @@ def _matrix_figure(evaluation: Evaluation) -> list[Html]:
 
 
 def _error_figures(evaluation: Evaluation) -> list[Html]:
-    found, target = evaluation.curves, formats.shorten(evaluation.target, 30)
+    found, target = evaluation.curves, formats.shorten(evaluation.target or "", 30)
     figures = []
     if "residuals" in found:
         actual, predicted = found["residuals"]["actual"], found["residuals"]["predicted"]

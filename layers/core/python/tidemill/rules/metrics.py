@@ -34,12 +34,15 @@ class Outcomes:
         (n,), for regression.
     positive
         index of the class that the scores of a binary task are about.
+    threshold
+        the positive class is predicted from this probability on; None: the most probable class is.
     """
 
     actual: np.ndarray
     probabilities: np.ndarray | None = None
     values: np.ndarray | None = None
     positive: int = 1
+    threshold: float | None = None
 
     @property
     def task(self) -> Task:
@@ -55,6 +58,7 @@ class Outcomes:
             None if self.probabilities is None else self.probabilities[index],
             None if self.values is None else self.values[index],
             self.positive,
+            self.threshold,
         )
 
     @cached_property
@@ -71,7 +75,9 @@ class Outcomes:
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """(n,): index of the most probable class."""
+        """(n,): index of the predicted class."""
+        if self.threshold is not None:
+            return np.where(self.scores[:, self.positive] >= self.threshold, self.positive, 1 - self.positive)
         most: np.ndarray = self.scores.argmax(axis=1)
         return most
 

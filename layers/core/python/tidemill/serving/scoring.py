@@ -28,6 +28,9 @@ class Model:
         self._inputs = [node.name for node in session.get_inputs()]
         self._classes = np.array(signature.classes, dtype=object)
         self._output = [PROBABILITIES if signature.classes else VALUE]
+        self._positive = (
+            signature.classes.index(signature.positive_class) if signature.positive_class in signature.classes else 1
+        )
 
     @classmethod
     def load(cls, onnx: bytes, signature: Signature, threads: int = 1) -> Model:
@@ -52,4 +55,11 @@ class Model:
         output = np.concatenate([chunk for (chunk,) in chunks]).astype(np.float64)
         if not self.signature.classes:
             return Prediction(values=output.reshape(-1))
-        return Prediction(labels=self._classes[output.argmax(axis=1)], probabilities=output)
+        return Prediction(labels=self._classes[self._chosen(output)], probabilities=output)
+
+    def _chosen(self, probabilities: np.ndarray) -> np.ndarray:
+        """Index of each row's label."""
+        threshold = self.signature.threshold
+        if threshold is None or probabilities.shape[1] != 2:
+            return probabilities.argmax(axis=1)
+        return np.where(probabilities[:, self._positive] >= threshold, self._positive, 1 - self._positive)
