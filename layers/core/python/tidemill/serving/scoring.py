@@ -61,5 +61,6 @@ class Model:
         """Index of each row's label."""
         threshold = self.signature.threshold
         if threshold is None or probabilities.shape[1] != 2:
-            return probabilities.argmax(axis=1)
+            most: np.ndarray = probabilities.argmax(axis=1)
+            return most
         return np.where(probabilities[:, self._positive] >= threshold, self._positive, 1 - self._positive)
