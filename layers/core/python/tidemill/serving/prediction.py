@@ -10,6 +10,8 @@ import numpy as np
 LABEL = "label"
 PROBABILITIES = "probabilities"
 VALUE = "value"
+#: A regressor's graph may also say how far its value is usually off; intervals are that wide.
+SCALE = "scale"
 
 
 @dataclass(frozen=True)
@@ -19,3 +21,4 @@ class Prediction:
     labels: np.ndarray | None = None  #: (n,) object of str; the class with the highest probability
     probabilities: np.ndarray | None = None  #: (n, classes) float64, in the order of the signature's classes
     values: np.ndarray | None = None  #: (n,) float64
+    scale: np.ndarray | None = None  #: (n,) float64, above 0, beside the values of a model that knows its error

@@ -7,7 +7,7 @@ import onnxruntime
 
 from tidemill.contracts import Signature
 from tidemill.serving.features import Encoder
-from tidemill.serving.prediction import PROBABILITIES, VALUE, Prediction
+from tidemill.serving.prediction import PROBABILITIES, SCALE, VALUE, Prediction
 
 __all__ = ["CHUNK_ROWS", "Model", "Prediction"]
 
@@ -27,7 +27,8 @@ class Model:
         self._session = session
         self._inputs = [node.name for node in session.get_inputs()]
         self._classes = np.array(signature.classes, dtype=object)
-        self._output = [PROBABILITIES if signature.classes else VALUE]
+        made = {node.name for node in session.get_outputs()}
+        self._outputs = [PROBABILITIES] if signature.classes else [VALUE, *({SCALE} & made)]
         self._positive = (
             signature.classes.index(signature.positive_class) if signature.positive_class in signature.classes else 1
         )
@@ -48,13 +49,14 @@ class Model:
         rows = len(next(iter(feeds.values())))
         chunks = [
             self._session.run(
-                self._output, {name: values[start : start + CHUNK_ROWS] for name, values in feeds.items()}
+                self._outputs, {name: values[start : start + CHUNK_ROWS] for name, values in feeds.items()}
             )
             for start in range(0, max(rows, 1), CHUNK_ROWS)
         ]
-        output = np.concatenate([chunk for (chunk,) in chunks]).astype(np.float64)
+        output, *others = (np.concatenate(parts).astype(np.float64) for parts in zip(*chunks, strict=True))
         if not self.signature.classes:
-            return Prediction(values=output.reshape(-1))
+            scale = others[0].reshape(-1) if others else None
+            return Prediction(values=output.reshape(-1), scale=scale)
         return Prediction(labels=self._classes[self._chosen(output)], probabilities=output)
 
     def _chosen(self, probabilities: np.ndarray) -> np.ndarray:
