@@ -487,6 +487,7 @@ class Signature:
     #: Anomaly detection: the label is anomaly from this score on.
     threshold: float | None = None
     review_below: float | None = None  #: predictions less sure than this are marked for review
+    span: float | None = None  #: regression: the largest target less the smallest one, in training
     conformal: Conformal | None = None
     feature_sets: tuple[FeatureSetRef, ...] = ()
     components: int = 0  #: of a dimensionality reduction

@@ -24,6 +24,9 @@ class Plan:
     classes: tuple[str, ...] = ()  #: of the training rows, sorted; empty for regression
     positive_class: str | None = None
     missing_values: tuple[str, ...] = ()
+    real_values: tuple[str, ...] = ()
+    review_below: float | None = None
+    span: float | None = None  #: regression: the largest target less the smallest one
 
     def prepared(self) -> Prepared:
         """What `prepare` returns."""
@@ -39,4 +42,7 @@ class Plan:
             classes=self.classes,
             positive_class=self.positive_class,
             missing_values=self.missing_values,
+            real_values=self.real_values,
+            review_below=self.review_below,
+            span=self.span,
         )

@@ -104,6 +104,9 @@ def prepare(
         classes=classes,
         positive_class=_positive(spec.positive_class, train.target, classes) if task == "binary" else None,
         missing_values=spec.missing_values,
+        real_values=spec.real_values,
+        review_below=spec.review_below,
+        span=float(np.ptp(train.target)) if number else None,
     )
     return Preparation(plan, train, holdout)
 
