@@ -54,6 +54,17 @@ class TestTarget:
             tensorflow.target("", "churn:predict")
 
 
+class TestConfidence:
+    def test_stands_beside_the_rows(self):
+        assert decode({"instances": [{"tenure": 3}], "confidence": 0.9}).confidence == 0.9
+        assert decode({"inputs": {"tenure": [3]}}).confidence is None
+
+    @pytest.mark.parametrize("confidence", ["0.9", True, [0.9]])
+    def test_must_be_a_number(self, confidence):
+        with pytest.raises(InputRefused, match="confidence must be a number between 0 and 1"):
+            decode({"instances": [{"tenure": 3}], "confidence": confidence})
+
+
 class TestRowFormat:
     def test_objects(self):
         request = decode({"instances": [{"tenure": 3, "contract": "Monthly"}, {"tenure": 5, "contract": "Yearly"}]})
@@ -177,9 +188,11 @@ class TestBody:
 class TestAnswers:
     CLASSES = Prediction(np.array(["No", "Yes"], object), np.array([[0.75, 0.25], [0.125, 0.875]]), None)
     NUMBERS = Prediction(None, None, np.array([1.5, 2.0]))
+    CLASSIFIER = Signature("churn", "binary", "churned", (), ("No", "Yes"))
+    REGRESSOR = Signature("houses", "regression", "price", ())
 
     def test_classes_by_row(self):
-        assert json.loads(tensorflow.encode(self.CLASSES, by_row=True)) == {
+        assert json.loads(tensorflow.encode(self.CLASSES, self.CLASSIFIER, by_row=True)) == {
             "predictions": [
                 {"label": "No", "probabilities": [0.75, 0.25]},
                 {"label": "Yes", "probabilities": [0.125, 0.875]},
@@ -187,18 +200,18 @@ class TestAnswers:
         }
 
     def test_classes_by_column(self):
-        assert json.loads(tensorflow.encode(self.CLASSES, by_row=False)) == {
+        assert json.loads(tensorflow.encode(self.CLASSES, self.CLASSIFIER, by_row=False)) == {
             "outputs": {"label": ["No", "Yes"], "probabilities": [[0.75, 0.25], [0.125, 0.875]]}
         }
 
     def test_numbers_stand_for_themselves(self):
-        assert tensorflow.encode(self.NUMBERS, by_row=True) == '{"predictions": [1.5, 2.0]}'
-        assert tensorflow.encode(self.NUMBERS, by_row=False) == '{"outputs": [1.5, 2.0]}'
+        assert tensorflow.encode(self.NUMBERS, self.REGRESSOR, by_row=True) == '{"predictions": [1.5, 2.0]}'
+        assert tensorflow.encode(self.NUMBERS, self.REGRESSOR, by_row=False) == '{"outputs": [1.5, 2.0]}'
 
     def test_an_answer_too_large_to_be_sent_is_refused(self):
         many = Prediction(np.array(["No"] * 1000, object), np.full((1000, 1000), 0.123456), None)
         with pytest.raises(RequestTooLarge, match=r"the answer would have .* ask for fewer rows"):
-            tensorflow.encode(many, by_row=True)
+            tensorflow.encode(many, self.REGRESSOR, by_row=True)
 
     def test_status_names_every_version(self):
         assert json.loads(tensorflow.status([3, 1])) == {

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from tidemill.contracts import Signature, loads
 from tidemill.errors import NotFound, StorageError
-from tidemill.serving import captures, outputs
+from tidemill.serving import captures, outputs, uncertainty
 from tidemill.serving.missing_values import MissingValues
 from tidemill.serving.model_cache import ModelCache
 from tidemill.serving.prediction import Prediction
@@ -57,11 +57,15 @@ class Served:
         self.signature = model.signature
         self.facts = facts
         self._model = model
-        self._missing = MissingValues(model.signature.missing_values)
+        self._missing = MissingValues(model.signature.missing_values, model.signature.real_values)
 
-    def predict(self, columns: Mapping[str, Sequence[Any]]) -> Prediction:
-        """Predict from raw values by column. Raises InputRefused naming the field that does not fit."""
-        return self._model.predict(self._model.encoder.encode(self._missing.taken_out(columns)))
+    def predict(self, columns: Mapping[str, Sequence[Any]], confidence: float | None = None) -> Prediction:
+        """Predict from raw values by column, with intervals or sets of a confidence when one is given.
+
+        Raises InputRefused naming the field that does not fit.
+        """
+        predicted = self._model.predict(self._model.encoder.encode(self._missing.taken_out(columns)))
+        return uncertainty.stated(predicted, self.signature, confidence)
 
 
 class Endpoint:
@@ -139,7 +143,7 @@ class Endpoint:
         """
         recorded = captures.captures(
             columns,
-            outputs.by_row(prediction),
+            outputs.by_row(prediction, served.signature),
             prediction_id=prediction_id,
             at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)),
             model=served.signature.model,

@@ -20,10 +20,13 @@ class MissingValues:
     ----------
     declared
         the signature's, besides the usual ones; one that is a number means that number however written.
+    real
+        usual ones that are values in the model's table.
     """
 
-    def __init__(self, declared: Sequence[str]) -> None:
-        self._words = frozenset(MISSING_WORDS) | {text.strip() for text in declared}
+    def __init__(self, declared: Sequence[str], real: Sequence[str] = ()) -> None:
+        usual = frozenset(MISSING_WORDS) - {text.strip() for text in real}
+        self._words = usual | {text.strip() for text in declared}
         self._numbers = frozenset(map(_number, declared)) - {None}
 
     def taken_out(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:

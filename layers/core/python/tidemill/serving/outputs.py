@@ -2,48 +2,64 @@
 
 A classifier has two outputs, `label` and `probabilities` (one per class, in the order of
 the signature's classes); a regressor has one, `value`, which is given without its name
-where a row or a column stands for itself.
+where a row or a column stands for itself. What was asked for beside them, or what the
+model adds, has names too: `low` and `high`, `set`, `review`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tidemill.contracts import Signature
 from tidemill.serving.prediction import Prediction
 
 
-def by_row(prediction: Prediction) -> list[Any]:
+def by_row(prediction: Prediction, signature: Signature) -> list[Any]:
     """One JSON value per row: a number, or `{"label": ..., "probabilities": [...]}`."""
-    if prediction.values is not None:
-        return _listed(prediction.values)
-    rows = zip(_listed(prediction.labels), _listed(prediction.probabilities), strict=True)
-    return [{"label": label, "probabilities": probabilities} for label, probabilities in rows]
+    named = _named(prediction, signature)
+    if named.keys() == {"value"}:
+        return named["value"]
+    return [dict(zip(named, row, strict=True)) for row in zip(*named.values(), strict=True)]
 
 
-def by_column(prediction: Prediction) -> list[Any] | dict[str, list[Any]]:
+def by_column(prediction: Prediction, signature: Signature) -> list[Any] | dict[str, list[Any]]:
     """One JSON value for all rows: a list of numbers, or `{"label": [...], "probabilities": [[...], ...]}`."""
-    if prediction.values is not None:
-        return _listed(prediction.values)
-    return {"label": _listed(prediction.labels), "probabilities": _listed(prediction.probabilities)}
+    named = _named(prediction, signature)
+    return named["value"] if named.keys() == {"value"} else named
+
+
+def _named(prediction: Prediction, signature: Signature) -> dict[str, list[Any]]:
+    """The outputs by name, each a list with one JSON value for each row."""
+    arrays = {
+        "label": prediction.labels,
+        "probabilities": prediction.probabilities,
+        "value": prediction.values,
+        "low": prediction.low,
+        "high": prediction.high,
+    }
+    named = {name: values.tolist() for name, values in arrays.items() if values is not None}
+    if prediction.sets is not None:
+        classes = signature.classes
+        named["set"] = [[name for name, held in zip(classes, row, strict=True) if held] for row in prediction.sets]
+    if prediction.review is not None:
+        named["review"] = prediction.review.tolist()
+    return named
 
 
 def by_name(prediction: Prediction, signature: Signature) -> dict[str, list[Any]]:
-    """The columns of a scored table: `prediction`, and for a classifier `probability_<class>` for each class."""
+    """The columns of a scored table: `prediction`, for a classifier `probability_<class>` for each class, and
+    `review` when the model marks rows."""
     if prediction.values is not None:
-        return {"prediction": _listed(prediction.values)}
-    columns = [_listed(prediction.labels), *_listed(prediction.probabilities, columns=True)]
-    return dict(zip(names(signature), columns, strict=True))
+        columns = [prediction.values]
+    else:
+        assert prediction.labels is not None
+        assert prediction.probabilities is not None
+        columns = [prediction.labels, *prediction.probabilities.T]
+    marks = [] if prediction.review is None else [prediction.review]
+    return {name: values.tolist() for name, values in zip(names(signature), [*columns, *marks], strict=True)}
 
 
 def names(signature: Signature) -> list[str]:
     """The column names that `by_name` gives."""
-    return ["prediction", *(f"probability_{name}" for name in signature.classes)]
-
-
-def _listed(values: np.ndarray | None, columns: bool = False) -> list[Any]:
-    assert values is not None, "a prediction has values, or labels and probabilities"
-    listed: list[Any] = (values.T if columns else values).tolist()
-    return listed
+    marks = [] if signature.review_below is None else ["review"]
+    return ["prediction", *(f"probability_{name}" for name in signature.classes), *marks]

@@ -16,9 +16,13 @@ SCALE = "scale"
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says about n rows: labels and probabilities, or values."""
+    """What a model says about n rows: labels and probabilities, or values; and how sure it is, when asked."""
 
     labels: np.ndarray | None = None  #: (n,) object of str; the class with the highest probability
     probabilities: np.ndarray | None = None  #: (n, classes) float64, in the order of the signature's classes
     values: np.ndarray | None = None  #: (n,) float64
     scale: np.ndarray | None = None  #: (n,) float64, above 0, beside the values of a model that knows its error
+    low: np.ndarray | None = None  #: (n,) float64: lower bound of the interval that was asked for
+    high: np.ndarray | None = None  #: (n,) float64: its upper bound
+    sets: np.ndarray | None = None  #: (n, classes) bool: the classes in the set that was asked for
+    review: np.ndarray | None = None  #: (n,) bool: whether a person should look, when the model says so

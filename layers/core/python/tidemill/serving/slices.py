@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tidemill.contracts import Signature
-from tidemill.serving import columns, outputs
+from tidemill.serving import columns, outputs, uncertainty
 
 if TYPE_CHECKING:
     from tidemill.serving.scoring import Model
@@ -52,7 +52,9 @@ def score(packed: bytes, model: Model, header: bool) -> bytes:
     """
     stored = columns.load(packed)
     original = _with_prefix(stored, _ORIGINAL)
-    predicted = outputs.by_name(model.predict(_with_prefix(stored, _ENCODED)), model.signature)
+    predicted = outputs.by_name(
+        uncertainty.stated(model.predict(_with_prefix(stored, _ENCODED)), model.signature), model.signature
+    )
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     if header:

@@ -1,9 +1,10 @@
 """TensorFlow Serving's REST protocol: decoding of requests, encoding of answers, nothing else.
 
 The request formats are those of its REST API, `instances` (by row) and `inputs` (by
-column); a model has one signature, `serving_default`. Two things go beyond it: an
-instance may be a plain list of values in the order of the model's inputs, and a missing
-value is `null`, `NaN` or, by row, left out.
+column); a model has one signature, `serving_default`. Three things go beyond it: an
+instance may be a plain list of values in the order of the model's inputs; a missing
+value is `null`, `NaN` or, by row, left out; and `confidence` beside them asks for
+intervals or prediction sets.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Request:
     columns: dict[str, list[Any]]
     rows: int
     by_row: bool  #: the format of the request, which the answer has too
+    confidence: float | None = None  #: of the intervals or sets that are wanted beside the predictions
 
 
 def target(verb: str, model: str, version: str | None = None, label: str | None = None) -> Target:
@@ -104,10 +106,19 @@ def decode(body: bytes, inputs: Sequence[InputField]) -> Request:
         columns, rows = _by_row(document["instances"], inputs)
     else:
         columns, rows = _by_column(document["inputs"], inputs)
-    return Request(columns, rows, by_row="instances" in document)
+    return Request(columns, rows, "instances" in document, _confidence(document))
 
 
-def encode(prediction: Prediction, by_row: bool) -> str:
+def _confidence(document: Mapping[str, Any]) -> float | None:
+    given = document.get("confidence")
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise InputRefused(f"confidence must be a number between 0 and 1 such as 0.9, not {given!r}")
+    return float(given)
+
+
+def encode(prediction: Prediction, signature: Signature, by_row: bool) -> str:
     """The body of an answer, in the format of its request.
 
     Raises
@@ -115,7 +126,11 @@ def encode(prediction: Prediction, by_row: bool) -> str:
     RequestTooLarge
         the answer would have more than MAX_BODY_BYTES.
     """
-    answer = {"predictions": outputs.by_row(prediction)} if by_row else {"outputs": outputs.by_column(prediction)}
+    answer: dict[str, Any] = (
+        {"predictions": outputs.by_row(prediction, signature)}
+        if by_row
+        else {"outputs": outputs.by_column(prediction, signature)}
+    )
     body = json.dumps(answer)
     if len(body) > MAX_BODY_BYTES:
         raise RequestTooLarge(

@@ -13,8 +13,8 @@ def predict(endpoint: Endpoint, call: Call) -> str:
     served = endpoint.find(target.model, target.version, target.label)
     call.is_about(target.model, served.facts.version)
     request = tensorflow.decode(call.body, served.signature.inputs)
-    prediction = served.predict(request.columns)
-    body = tensorflow.encode(prediction, request.by_row)
+    prediction = served.predict(request.columns, request.confidence)
+    body = tensorflow.encode(prediction, served.signature, request.by_row)
     alias = None if target.version is not None else target.label or CHAMPION
     endpoint.record(request.columns, prediction, served, alias, call.id, call.time)
     return body
