@@ -57,3 +57,4 @@ def serve(path: str, method: str, view: View) -> None:
 for root in tensorflow.PATHS:
     for suffix, method, view in tensorflow_views.VIEWS:
         serve(root + suffix, method, view)
+serve("/explain/{model}", "POST", tensorflow_views.explain_model)

@@ -208,7 +208,7 @@ def test_an_unknown_model_is_404(call, method):
 @pytest.mark.parametrize(
     ("segment", "method", "words"),
     [
-        ("churn:explode", "POST", "'explode' is not known: accepted is :predict"),
+        ("churn:explode", "POST", "'explode' is not known: accepted are :predict"),
         ("churn", "POST", "the URL has no verb"),
         ("churn:predict", "GET", "needs POST"),
     ],

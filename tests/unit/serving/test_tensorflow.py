@@ -41,12 +41,12 @@ class TestTarget:
             tensorflow.target("predict", "churn", version=f"{version}:predict")
 
     def test_an_unknown_verb_is_refused_naming_what_is_accepted(self):
-        with pytest.raises(InputRefused, match="'explode' is not known: accepted is :predict") as caught:
+        with pytest.raises(InputRefused, match="'explode' is not known: accepted are :predict, :explain") as caught:
             tensorflow.target("predict", "churn:explode")
         assert "/v1/models/churn:predict" in str(caught.value)
 
     def test_a_missing_verb_is_refused(self):
-        with pytest.raises(InputRefused, match="the URL has no verb: accepted is :predict"):
+        with pytest.raises(InputRefused, match="the URL has no verb: accepted are :predict"):
             tensorflow.target("predict", "churn")
 
     def test_a_verb_without_post_is_refused(self):

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
+import numpy as np
+
 from tidemill.contracts import Signature, loads
-from tidemill.errors import NotFound, StorageError
+from tidemill.errors import InputRefused, NotFound, StorageError
 from tidemill.serving import captures, outputs, uncertainty
+from tidemill.serving import columns as stored_columns
+from tidemill.serving.explaining import Explainer, Explanation
 from tidemill.serving.missing_values import MissingValues
 from tidemill.serving.model_cache import ModelCache
 from tidemill.serving.prediction import Prediction
 from tidemill.serving.scoring import Model
 
 CHAMPION = "champion"
+#: The files of a model version that serving reads.
+ServedFile = Literal["model.onnx", "signature.json", "background.npz"]
 
 
 class VersionFacts(Protocol):
@@ -53,10 +60,11 @@ class Models(Protocol):
 class Served:
     """A loaded model version, and what the registry knows of it."""
 
-    def __init__(self, model: Model, facts: VersionFacts) -> None:
+    def __init__(self, model: Model, facts: VersionFacts, read_background: Callable[[], bytes]) -> None:
         self.signature = model.signature
         self.facts = facts
         self._model = model
+        self._read_background = read_background
         self._missing = MissingValues(model.signature.missing_values, model.signature.real_values)
 
     def predict(self, columns: Mapping[str, Sequence[Any]], confidence: float | None = None) -> Prediction:
@@ -64,8 +72,27 @@ class Served:
 
         Raises InputRefused naming the field that does not fit.
         """
-        predicted = self._model.predict(self._model.encoder.encode(self._missing.taken_out(columns)))
-        return uncertainty.stated(predicted, self.signature, confidence)
+        return uncertainty.stated(self._model.predict(self._encoded(columns)), self.signature, confidence)
+
+    def explain(self, columns: Mapping[str, Sequence[Any]]) -> list[Explanation]:
+        """What each input adds to each row's score.
+
+        Raises InputRefused naming the field that does not fit, StorageError.
+        """
+        return self._explainer.explain(self._encoded(columns))
+
+    def _encoded(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, np.ndarray]:
+        return self._model.encoder.encode(self._missing.taken_out(columns))
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        try:
+            return Explainer(self._model, stored_columns.load(self._read_background()))
+        except NotFound as error:
+            raise InputRefused(
+                f"version {self.facts.version} of {self.signature.model} was made without the rows that explanations "
+                "are measured against: train the model again"
+            ) from error
 
 
 class Endpoint:
@@ -90,7 +117,7 @@ class Endpoint:
     def __init__(
         self,
         registry: Models,
-        read: Callable[[str, int, Literal["model.onnx", "signature.json"]], bytes],
+        read: Callable[[str, int, ServedFile], bytes],
         send: Callable[[str], object],
         warn: Callable[[str], object],
         alias_seconds: float,
@@ -156,6 +183,7 @@ class Endpoint:
         facts = self._registry.version(model, version)
         try:
             signature = loads(Signature, self._read(model, version, "signature.json"))
-            return Served(Model.load(self._read(model, version, "model.onnx"), signature), facts)
+            loaded = Model.load(self._read(model, version, "model.onnx"), signature)
+            return Served(loaded, facts, lambda: self._read(model, version, "background.npz"))
         except NotFound as error:
             raise StorageError(f"version {version} of model {model} is registered, but not stored: {error}") from error

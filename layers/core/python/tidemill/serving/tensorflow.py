@@ -24,9 +24,11 @@ from tidemill.serving.prediction import Prediction
 MAX_BODY_BYTES = 5_000_000
 MAX_ROWS = 10_000
 
-#: Where a model, one of its versions or what an alias points to is asked. `:predict` ends the last parameter.
+#: Where a model, one of its versions or what an alias points to is asked. A verb ends the last parameter of a POST.
 PATHS = ("/v1/models/{model}", "/v1/models/{model}/versions/{version}", "/v1/models/{model}/labels/{label}")
 
+#: `:explain` is KServe's; it takes what `:predict` takes.
+VERBS = ("predict", "explain")
 SIGNATURE_NAME = "serving_default"
 EXPECTED = 'send {"instances": [{"<input>": <value>, ...}, ...]} or {"inputs": {"<input>": [<value>, ...], ...}}'
 DTYPES = {"integer": "DT_INT64", "number": "DT_FLOAT"}
@@ -76,11 +78,17 @@ def target(verb: str, model: str, version: str | None = None, label: str | None 
     return Target(model, int(name) if version is not None else None, name if label is not None else None)
 
 
+def verb(model: str, version: str | None = None, label: str | None = None) -> str:
+    """The verb that a URL ends in; empty when there is none."""
+    last = next(part for part in (version, label, model) if part is not None)
+    return unquote(last).partition(":")[2]
+
+
 def _wrong_verb(given: str, verb: str, model: str) -> str:
     if not verb:
         return f"the verb {given!r} needs POST: GET answers without a verb, as in GET /v1/models/{model}"
     wrong = f"the verb {given!r} is not known" if given else "the URL has no verb"
-    return f"{wrong}: accepted is :{verb}, as in POST /v1/models/{model}:{verb}"
+    return f"{wrong}: accepted are {', '.join(f':{verb}' for verb in VERBS)}, as in POST /v1/models/{model}:predict"
 
 
 def decode(body: bytes, inputs: Sequence[InputField]) -> Request:

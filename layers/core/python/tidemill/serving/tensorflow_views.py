@@ -1,10 +1,35 @@
-"""What TensorFlow Serving's URLs do: each view reads a call, asks the endpoint and gives the body of the answer."""
+"""What TensorFlow Serving's URLs do: each view reads a call, asks the endpoint and gives the body of the answer.
+
+Beside its own verb there is KServe's `:explain`, which `/explain/{model}` stands for, too.
+"""
 
 from __future__ import annotations
 
+import json
+
+from tidemill.contracts import to_json
 from tidemill.serving import tensorflow
 from tidemill.serving.calls import Call
 from tidemill.serving.endpoint import CHAMPION, Endpoint
+
+
+def post(endpoint: Endpoint, call: Call) -> str:
+    """`POST ...:predict` or `POST ...:explain`. Raises InputRefused, NotFound, StorageError."""
+    return (explain if tensorflow.verb(**call.path) == "explain" else predict)(endpoint, call)
+
+
+def explain(endpoint: Endpoint, call: Call, verb: str = "explain") -> str:
+    """`POST ...:explain`: what each input adds to each row's score. Raises InputRefused, NotFound, StorageError."""
+    target = tensorflow.target(verb, **call.path)
+    served = endpoint.find(target.model, target.version, target.label)
+    call.is_about(target.model, served.facts.version)
+    request = tensorflow.decode(call.body, served.signature.inputs)
+    return json.dumps({"explanations": to_json(served.explain(request.columns))})
+
+
+def explain_model(endpoint: Endpoint, call: Call) -> str:
+    """`POST /explain/{model}`. Raises InputRefused, NotFound, StorageError."""
+    return explain(endpoint, call, verb="")
 
 
 def predict(endpoint: Endpoint, call: Call) -> str:
@@ -37,4 +62,4 @@ def metadata(endpoint: Endpoint, call: Call) -> str:
 
 
 #: (what follows a path of `tensorflow.PATHS`, HTTP method, view)
-VIEWS = (("", "POST", predict), ("", "GET", status), ("/metadata", "GET", metadata))
+VIEWS = (("", "POST", post), ("", "GET", status), ("/metadata", "GET", metadata))
