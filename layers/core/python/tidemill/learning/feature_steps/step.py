@@ -1,0 +1,57 @@
+"""What every step is, and how its ONNX nodes are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from onnx import NodeProto, helper, numpy_helper
+
+Columns = Mapping[str, np.ndarray]
+
+#: Operators of trees, linear models and label encoders.
+ML = "ai.onnx.ml"
+
+
+class Step(Protocol):
+    """Makes some columns of the matrix from some encoded columns. All arithmetic is in float32, as in the graph."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The encoded columns that it reads."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of the matrix that it makes."""
+
+    def transform(self, columns: Columns) -> np.ndarray:
+        """(rows, names) float32 of encoded columns, each of shape (rows,)."""
+
+    def nodes(self, graph: Nodes) -> str:
+        """Add to a graph what `transform` does; the name of the [rows, names] float output."""
+
+    def document(self) -> list[dict[str, Any]]:
+        """For each encoded column what becomes of it: {"column", "becomes", "features", ...}."""
+
+
+class Nodes:
+    """ONNX nodes under way. Inner names are unique and begin with a prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        self.made: list[NodeProto] = []
+        self._prefix = prefix
+
+    def add(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Add a node; the name of its output."""
+        output = f"{self._prefix}{len(self.made)}"
+        self.made.append(helper.make_node(operator, list(inputs), [output], domain=domain, **attributes))
+        return output
+
+    def constant(self, values: Any, dtype: Any = np.float32) -> str:
+        """Add a constant of one or more values; its name."""
+        return self.add("Constant", value=numpy_helper.from_array(np.asarray(values, dtype=dtype)))
+
+    def concat(self, parts: list[str]) -> str:
+        """Put matrices beside each other."""
+        return parts[0] if len(parts) == 1 else self.add("Concat", *parts, axis=1)
