@@ -13,6 +13,7 @@ import pytest
 
 from tidemill.contracts import Capture, Signature, from_json, loads
 from tidemill.errors import NotFound, StorageError
+from tidemill.serving import columns
 from tidemill.serving.endpoint import Endpoint
 from tidemill.serving.scoring import Model
 
@@ -98,7 +99,9 @@ def call(world):
     specification = importlib.util.spec_from_file_location("predict_app", APP)
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    endpoint = Endpoint(world, world.read, world.send, module.logger().warning, 5.0, lambda: world.now)
+    endpoint = Endpoint(
+        world, lambda *file: world.read(*file), world.send, module.logger().warning, 5.0, lambda: world.now
+    )
     module.endpoint = lambda: endpoint
 
     def invoke(request):
@@ -367,3 +370,91 @@ def test_the_function_works_where_pandas_and_scikit_learn_cannot_be_imported(wor
     run = subprocess.run([sys.executable, "-c", BLOCKED, *map(str, paths)], capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.strip() == f"200 {json.dumps({'predictions': [expected(world)]})}"
+
+
+# --- how sure, and why -------------------------------------------------------------------------
+
+
+def with_signature(world, **more):
+    """The world's model with more in its signature."""
+    document = json.loads(world.files["signature.json"]) | more
+    world.files["signature.json"] = json.dumps(document).encode()
+
+
+CONFORMAL = {"rows": 200, "quantiles": [step / 1000 for step in range(1001)]}
+
+
+def test_a_confidence_adds_the_set_of_classes(call, world):
+    with_signature(world, conformal=CONFORMAL)
+    status, _, document = call(asked("churn:predict", body={"instances": [ROW], "confidence": 0.99}))
+    assert status == 200
+    (row,) = document["predictions"]
+    assert row == expected(world) | {"set": ["No", "Yes"]}
+
+
+def test_without_a_confidence_the_answer_is_as_ever(call, world):
+    with_signature(world, conformal=CONFORMAL)
+    assert call(asked("churn:predict", body={"instances": [ROW]}))[2] == {"predictions": [expected(world)]}
+
+
+@pytest.mark.parametrize(("confidence", "words"), [(2, "between 0 and 1"), ("much", "between 0 and 1"), (0.999, "200")])
+def test_a_confidence_that_cannot_be_had_is_400(call, world, confidence, words):
+    with_signature(world, conformal=CONFORMAL)
+    status, _, document = call(asked("churn:predict", body={"instances": [ROW], "confidence": confidence}))
+    assert status == 400
+    assert "confidence" in document["error"]
+    assert words in document["error"]
+
+
+def test_an_unsure_prediction_is_marked_and_captured_for_review(call, world):
+    with_signature(world, review_below=0.999)
+    _, _, document = call(asked("churn:predict", body={"instances": [ROW]}))
+    assert document["predictions"][0]["review"] is True
+    assert [capture.review for capture in world.captures] == [True]
+
+
+def test_a_sure_prediction_is_not(call, world):
+    with_signature(world, review_below=0.01)
+    _, _, document = call(asked("churn:predict", body={"instances": [ROW]}))
+    assert document["predictions"][0]["review"] is False
+    assert [capture.review for capture in world.captures] == [False]
+
+
+def with_background(world):
+    model = Model.load(world.files["model.onnx"], loads(Signature, world.files["signature.json"]))
+    usual = [ROW | {"tenure": tenure, "contract": "Yearly"} for tenure in (1, 20, 40, 60)]
+    encoded = model.encoder.encode({name: [row[name] for row in usual] for name in ROW})
+    world.files["background.npz"] = columns.save(encoded)
+
+
+@pytest.mark.parametrize("path", ["verb", "explain"])
+def test_an_explanation_adds_up_to_the_score(call, world, path):
+    with_background(world)
+    request = asked("churn:explain" if path == "verb" else "churn", body={"instances": [ROW]})
+    if path == "explain":
+        request["resource"] = request["requestContext"]["resourcePath"] = "/explain/{model}"
+    status, headers, document = call(request)
+    assert (status, headers["x-tidemill-version"]) == (200, "2")
+    (said,) = document["explanations"]
+    assert said["of"] == "Yes"
+    assert said["score"] == expected(world)["probabilities"][1]
+    assert said["base"] + sum(said["contributions"].values()) == pytest.approx(said["score"])
+    assert set(said["contributions"]) == set(ROW)
+
+
+def test_an_explanation_is_no_prediction_and_is_not_captured(call, world):
+    with_background(world)
+    call(asked("churn:explain", body={"instances": [ROW]}))
+    assert not world.messages
+
+
+def test_a_version_without_a_background_says_what_to_do(call, world):
+    def read(model, version, file):
+        if file == "background.npz":
+            raise NotFound("there is no such object")
+        return world.files[file]
+
+    world.read = read
+    status, _, document = call(asked("churn:explain", body={"instances": [ROW]}))
+    assert status == 400
+    assert "train the model again" in document["error"]

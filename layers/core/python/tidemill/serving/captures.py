@@ -28,6 +28,7 @@ def captures(
     model: str,
     version: int,
     alias: str | None,
+    review: Sequence[bool] | None = None,
 ) -> Iterator[Capture]:
     """One Capture for each row.
 
@@ -37,6 +38,8 @@ def captures(
         raw values as they were sent, by column; each as long as `predictions`.
     predictions
         one JSON value for each row.
+    review
+        whether each row is to be reviewed; None: none is.
     """
     for row, prediction in enumerate(predictions):
         yield Capture(
@@ -47,6 +50,7 @@ def captures(
             inputs={name: values[row] for name, values in columns.items()},
             prediction=prediction,
             alias=alias,
+            review=bool(review[row]) if review is not None else False,
         )
 
 

@@ -176,6 +176,7 @@ class Endpoint:
             model=served.signature.model,
             version=served.facts.version,
             alias=alias,
+            review=None if prediction.review is None else prediction.review.tolist(),
         )
         captures.send(recorded, self._send, self._warn)
 
