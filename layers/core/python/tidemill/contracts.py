@@ -338,7 +338,9 @@ class TopValue:
 class PersonalData:
     """What a column was recognised as, and what was done about it."""
 
-    kind: str  #: email, phone, payment_card, iban, national_id, postal_address, date_of_birth, ip_address
+    #: email, phone, payment_card, bank_account, national_id, postal_address, date_of_birth, ip_address; "other" when
+    #: the spec says what becomes of a column that is not recognised
+    kind: str
     confidence: float  #: share of the present values that the recogniser accepts, 0 to 1
     action: Literal["warn", "drop", "mask", "refuse"]
 
@@ -365,6 +367,7 @@ class ColumnProfile:
         ""  #: how its cells are written, when that had to be found out: "1.234,5", "$ and thousands commas", ...
     )
     personal_data: PersonalData | None = None  #: when its values look like personal data
+    feature_set: str | None = None  #: the shared feature set that it was joined from
 
 
 @dataclass(frozen=True)
@@ -377,6 +380,33 @@ class Profile:
     reading: Reading
     target: str | None
     task: Task | None
+    format_version: int = 1
+
+
+@dataclass(frozen=True)
+class ColumnConstraints:
+    """What one column of later uploads must hold; a field that is null asks for nothing."""
+
+    name: str
+    type: ColumnType | None = None  #: number takes whole numbers too, category takes what can be read as text
+    completeness: float | None = None  #: least share of rows with a value
+    values: tuple[str, ...] | None = None  #: the domain
+    coverage: float = 1.0  #: least share of the present values that is in the domain
+    minimum: float | None = None
+    maximum: float | None = None
+    unique: bool = False
+    optional: bool = False  #: whether an upload may lack the column
+    reasons: dict[str, str] = field(default_factory=dict)  #: field -> why it was suggested, or that the spec says so
+
+
+@dataclass(frozen=True)
+class DataContract:
+    """`datasets/<project>/contract.json`: what later uploads are held to, suggested from the first accepted one."""
+
+    run_id: str  #: of the run that accepted the upload; empty when there is only what the spec says
+    dataset_version: str
+    rows: int
+    columns: tuple[ColumnConstraints, ...]
     format_version: int = 1
 
 
@@ -449,12 +479,23 @@ class InputField:
 
 
 @dataclass(frozen=True)
+class PersonalDataHandling:
+    """What a project does with personal data, for the tables that a model version scores."""
+
+    policy: Literal["warn", "drop", "mask", "refuse"] = "warn"  #: of columns that are not named here
+    #: Column -> what became of it in training, or what the spec says; pass: used as it is, whatever it holds.
+    columns: dict[str, Literal["pass", "warn", "drop", "mask", "refuse"]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class FeatureSetRef:
     """A shared feature set that a model's inputs come from."""
 
     name: str
-    key: str  #: the input that holds the entity's key
-    columns: tuple[str, ...]  #: inputs that are looked up
+    key: str  #: the column of the row that holds the entity's key
+    columns: tuple[str, ...]  #: inputs that are looked up, named <set>__<column>
+    key_type: ColumnType = "category"  #: of the set's key: integer, or text
+    version: str = ""  #: of the set, as it was joined to the training rows
 
 
 @dataclass(frozen=True)
@@ -490,7 +531,9 @@ class Signature:
     span: float | None = None  #: regression: the largest target less the smallest one, in training
     conformal: Conformal | None = None
     feature_sets: tuple[FeatureSetRef, ...] = ()
+    keys: tuple[InputField, ...] = ()  #: accepted beside the inputs: columns that features are looked up by
     components: int = 0  #: of a dimensionality reduction
+    personal_data: PersonalDataHandling = field(default_factory=PersonalDataHandling)
     format_version: int = 1
 
 
@@ -550,6 +593,9 @@ class SliceMetrics:
     sensitive: bool = False  #: the spec names the column so
     positive_rate: float | None = None  #: binary: share of rows that get the positive label
     true_positive_rate: float | None = None  #: binary: of the rows of the positive class
+    positives: int | None = None  #: binary: rows of the positive class
+    and_column: str | None = None  #: a slice of two columns: the second one
+    and_level: str | None = None  #: and its level or range
 
 
 @dataclass(frozen=True)
@@ -613,6 +659,7 @@ class Lineage:
     params: dict[str, Any]
     seed: int
     onnx_sha256: str
+    feature_sets: dict[str, str] = field(default_factory=dict)  #: shared feature set -> the version that was joined
 
 
 # --- cost --------------------------------------------------------------------------------------
@@ -728,6 +775,7 @@ class RunArtifacts:
     signature: Signature | None = None
     version: int | None = None  #: of the project's model, once it was registered
     lineage: Lineage | None = None  #: of that version
+    contract: DataContract | None = None  #: what the table was held to, or what it suggests for later ones
 
 
 # --- batch scoring -----------------------------------------------------------------------------
@@ -787,6 +835,46 @@ class Merged:
     version: int
     version_id: str = ""  #: of the object: another upload of the same name writes another one
     absent: tuple[str, ...] = ()  #: optional inputs that the table had no column for, taken as missing
+
+
+# --- feature sets ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FeatureSetRun:
+    """What every step of taking in a feature set's table gets."""
+
+    run_id: str
+    feature_set: str
+    source: Source
+    started_at: str
+    started_by: str
+
+
+@dataclass(frozen=True)
+class FeatureBatch:
+    """Rows that one child of the Distributed Map writes to the online table, knowing nothing but this."""
+
+    run_id: str
+    feature_set: str
+    index: int
+    rows: int
+    key: str  #: the batch in the artifact bucket
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """Returned by `ingest`; the manifest is a JSON array of batches in the artifact bucket."""
+
+    manifest_bucket: str
+    manifest_key: str
+    version: str  #: hash of the set's canonical content
+    rows: int  #: of the whole set
+    columns: int
+    entities: int  #: different keys
+    written: int  #: rows of the online table that change
+    warnings: tuple[str, ...] = ()  #: sentences
+    busy: bool = False  #: another table of the set is being taken in; nothing has been done yet
 
 
 # --- predictions in production -----------------------------------------------------------------

@@ -9,7 +9,7 @@ import hashlib
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from tidemill.errors import ContractError
 
@@ -19,6 +19,7 @@ PROJECT_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 INCOMING = "incoming/"
 SCORE = "score/"
 SCORED = "scored/"
+FEATURES = "features/"
 QUARANTINE = "quarantine/"
 
 
@@ -39,8 +40,8 @@ def check_project(name: str) -> str:
 class Upload:
     """What an uploaded object's key says: `<purpose>/<project>/<file>`."""
 
-    purpose: Literal["incoming", "score"]
-    project: str
+    purpose: Literal["incoming", "score", "features"]
+    project: str  #: or the model, or the feature set
     file: str
 
 
@@ -50,16 +51,17 @@ def parse_upload(key: str) -> Upload:
     Raises
     ------
     ContractError
-        the key is not `incoming/<project>/<file>` or `score/<model>/<file>`.
+        the key is not `incoming/<project>/<file>`, `score/<model>/<file>` or `features/<set>/<file>`.
     """
     purpose, _, rest = key.partition("/")
     project, _, file = rest.partition("/")
-    if purpose not in ("incoming", "score") or not project or not file or file.endswith("/"):
+    if purpose not in ("incoming", "score", "features") or not project or not file or file.endswith("/"):
         raise ContractError(
-            f"the key {key!r} must look like incoming/<project>/<file> (to train) or score/<model>/<file> (to score)"
+            f"the key {key!r} must look like incoming/<project>/<file> (to train), score/<model>/<file> (to score) "
+            "or features/<set>/<file> (to share features)"
         )
     check_project(project)
-    return Upload("incoming" if purpose == "incoming" else "score", project, file)
+    return Upload(cast(Literal["incoming", "score", "features"], purpose), project, file)
 
 
 def incoming(project: str, file: str) -> str:
@@ -70,6 +72,11 @@ def incoming(project: str, file: str) -> str:
 def to_score(model: str, file: str) -> str:
     """Where a table to score is uploaded."""
     return f"{SCORE}{model}/{file}"
+
+
+def features(feature_set: str, file: str) -> str:
+    """Where a table of a shared feature set is uploaded."""
+    return f"{FEATURES}{feature_set}/{file}"
 
 
 def scored(model: str, file: str) -> str:
@@ -133,6 +140,11 @@ def run_profile(run: str) -> str:
 def run_checks(run: str) -> str:
     """The checks, also of a table that was refused."""
     return f"runs/{run}/validate/checks.json"
+
+
+def run_contract(run: str) -> str:
+    """The data contract that the table was held to, or that it suggests; also of a table that was refused."""
+    return f"runs/{run}/validate/contract.json"
 
 
 def run_plan(run: str) -> str:
@@ -213,6 +225,31 @@ def dataset(project: str, version: str, file: Literal["data.parquet", "profile.j
     return f"datasets/{project}/{version}/{file}"
 
 
+def data_contract(project: str) -> str:
+    """What the project's uploads are held to, as the first accepted one suggested it."""
+    return f"datasets/{project}/contract.json"
+
+
+def feature_set_declaration(name: str) -> str:
+    """What a shared feature set is declared to be."""
+    return f"feature_sets/{name}/declaration.json"
+
+
+def feature_set(name: str, version: str, file: Literal["data.parquet", "profile.json", "checks.json"]) -> str:
+    """A file of a version of a shared feature set."""
+    return f"feature_sets/{name}/{version}/{file}"
+
+
+def features_manifest(run: str) -> str:
+    """The JSON array of batches that change the online table."""
+    return f"runs/{run}/ingest/manifest.json"
+
+
+def features_batch(run: str, index: int) -> str:
+    """Rows of one batch: JSON Lines, packed."""
+    return f"runs/{run}/ingest/batches/{index:06d}.jsonl.gz"
+
+
 ModelFile = Literal[
     "model.onnx",
     "signature.json",
@@ -228,6 +265,14 @@ ModelFile = Literal[
 def model(name: str, version: int, file: ModelFile) -> str:
     """A file of an immutable model version."""
     return f"models/{name}/{version}/{file}"
+
+
+# --- personal data ------------------------------------------------------------------------------
+
+
+def mask_key() -> str:
+    """The secret that personal data is masked with; only what masks may read it."""
+    return "keys/mask.key"
 
 
 # --- batch scoring -----------------------------------------------------------------------------
