@@ -43,7 +43,7 @@ def uploaded(objects: Objects) -> Callable[..., Run]:
 def test_a_table_becomes_a_dataset_version(
     validate: ModuleType, uploaded: Callable[..., Run], objects: Objects, registry: Registry
 ) -> None:
-    run = uploaded(TABLE)
+    run = uploaded(TABLE, spec=b'{"target": "churn"}')
     answers: list[dict[str, Any]] = [validate.handler({"run": to_json(run)}, None) for _ in range(2)]
     validated = from_json(Validated, answers[0])
     assert from_json(Validated, answers[1]) == validated

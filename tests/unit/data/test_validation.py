@@ -31,7 +31,9 @@ def test_a_good_table_passes_every_check(validate: Any) -> None:
 
 def test_every_check_that_looked_speaks(validate: Any) -> None:
     first = validate(churn(), {"target": "churn", "positive_class": "yes"})
-    again = validate(churn(), {"target": "churn", "positive_class": "yes"}, previous=first.profile)
+    again = validate(
+        churn(), {"target": "churn", "positive_class": "yes"}, previous=first.profile, suggested=first.outcome.suggested
+    )
     assert {check.name for check in again.outcome.checks} == set(PASSED) - {"target_assumed"}
     assert all(check.detail and "\n" not in check.detail for check in again.outcome.checks)
 
@@ -74,7 +76,6 @@ def test_a_table_that_is_too_large_is_not_fetched() -> None:
         ("a,label,b", "label", "named like a target"),
         ("a,Class,b", "Class", "named like a target"),
         ("target,label,b", "target", "named like a target"),
-        ("a,b,c", "c", "it is the last column"),
     ],
 )
 def test_without_a_spec_the_target_is_assumed(validate: Any, header: str, target: str, why: str) -> None:
@@ -84,17 +85,45 @@ def test_without_a_spec_the_target_is_assumed(validate: Any, header: str, target
     assert why in found.check("target_assumed").detail
 
 
+def test_a_task_that_needs_a_target_takes_the_last_column(validate: Any) -> None:
+    found = validate(churn(), {"task": "binary"})
+    assert (found.profile.target, found.outcome.accepted.task) == ("churn", "binary")
+    assert "the task is binary and it is the last column" in found.check("target_assumed").detail
+
+
+def test_a_table_without_a_target_is_clustered_and_the_way_out_is_said(validate: Any) -> None:
+    found = validate(churn())
+    accepted, profile = found.outcome.accepted_or_refused()
+    assert (accepted.task, accepted.target, profile.task, profile.target) == ("clustering", None, "clustering", None)
+    assert found.roles == {"tenure": "feature", "plan": "feature", "churn": "feature"}
+    warning = found.check("target_assumed")
+    assert warning.verdict == "warn"
+    assert "(clustering)" in warning.detail and "--target" in warning.detail
+    assert found.check("task").detail == "clustering: there is no target"
+    named = {check.name for check in found.outcome.checks}
+    assert not named & {"target_found", "target_missing_values", "leak", "class_count"}
+
+
+@pytest.mark.parametrize("task", ["clustering", "dimensionality_reduction", "anomaly_detection"])
+def test_a_task_without_a_target_takes_none_whatever_the_columns_are_called(validate: Any, task: str) -> None:
+    first = validate(churn(label=lambda i: i % 4), {"target": "churn"})
+    found = validate(churn(label=lambda i: i % 4), {"task": task}, previous=first.profile)
+    assert (found.outcome.accepted.task, found.outcome.accepted.target) == (task, None)
+    assert found.roles["label"] == found.roles["churn"] == "feature"
+    assert "as the spec says" in found.check("task").detail
+
+
 def test_the_previous_target_is_kept_when_a_new_last_column_appears(validate: Any) -> None:
-    first = validate(churn())
+    first = validate(churn(), {"target": "churn"})
     second = validate(churn(churn=lambda i: i % 2, extra=lambda i: i % 5), previous=first.profile)
     assert second.profile.target == "churn"
     assert "target of the previous version" in second.check("target_assumed").detail
 
 
 def test_columns_that_the_spec_leaves_out_are_no_targets(validate: Any) -> None:
-    found = validate(churn(note=lambda i: i % 3), {"ignore": ["note"]})
+    found = validate(churn(label=lambda i: i % 3), {"ignore": ["label"], "task": "binary"})
     assert found.profile.target == "churn"
-    assert found.roles["note"] == "ignored"
+    assert found.roles["label"] == "ignored"
 
 
 def test_a_target_that_is_not_there_is_refused_with_a_guess(validate: Any) -> None:
@@ -182,7 +211,7 @@ def test_a_rare_class_is_warned_of(validate: Any) -> None:
 
 
 def test_too_few_rows(validate: Any) -> None:
-    assert "49 rows with a target and 50 are needed" in validate(churn(49)).check("enough_rows").detail
+    assert "49 usable rows and 50 are needed" in validate(churn(49)).check("enough_rows").detail
     assert validate(churn(50)).check("enough_rows").verdict == "pass"
     assert validate(churn(50), {"checks": {"min_rows": 51}}).check("enough_rows").verdict == "refuse"
 
@@ -220,7 +249,7 @@ def test_columns_that_say_nothing_are_left_out(validate: Any) -> None:
 
 def test_an_unnamed_row_number_is_an_id(validate: Any) -> None:
     text = "light,busy\n" + "".join(f"{i + 140},{i * 3 % 50},{i % 2}\n" for i in range(60))
-    found = validate(text)
+    found = validate(text, {"target": "busy"})
     assert found.roles == {"row_number": "id", "light": "feature", "busy": "target"}
 
 
@@ -308,28 +337,6 @@ def test_no_policy_lets_a_table_through_that_has_no_target(validate: Any) -> Non
     for target in ("nothing", "same"):
         found = validate(churn(same=lambda i: 1), {"target": target, "checks": {"policy": policy}})
         assert found.outcome.accepted is None
-
-
-# --- changes since the previous version --------------------------------------------------------
-
-
-def test_changes_of_the_schema(validate: Any) -> None:
-    spec = {"target": "churn"}
-    before = validate(churn(at=lambda i: "2024-01-01", price=lambda i: i % 9), spec).profile
-    same = validate(churn(price=lambda i: i % 9 + 0.5, at=lambda i: "2024-02-01"), spec, previous=before)
-    assert same.check("schema_type_changed").verdict == "pass"
-    gone = validate(churn(at=lambda i: "2024-01-01", new=lambda i: i % 4), spec, previous=before)
-    assert (gone.check("schema_missing_column").verdict, gone.check("schema_missing_column").column) == (
-        "refuse",
-        "price",
-    )
-    assert (gone.check("schema_new_column").verdict, gone.check("schema_new_column").column) == ("warn", "new")
-    assert gone.outcome.accepted is None
-    ignored = validate(churn(at=lambda i: "2024-01-01"), {"ignore": ["price"], **spec}, previous=before)
-    assert ignored.check("schema_missing_column").verdict == "pass"
-    other = validate(churn(at=lambda i: "soon", price=lambda i: i % 9), spec, previous=before)
-    assert "'at' held dates in the previous version and holds text now" in other.check("schema_type_changed").detail
-    assert other.outcome.accepted
 
 
 def test_a_table_of_many_columns_fits_into_memory(validate: Any) -> None:

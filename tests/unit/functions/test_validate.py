@@ -109,7 +109,7 @@ def test_an_accepted_table_becomes_a_dataset_version(app: Any, world: World, tmp
 
 def test_a_refused_table_keeps_profile_and_checks(app: Any, world: World, tmp_path: Path) -> None:
     run = world.upload(b"tenure,churn\n1,0\n2,1\n")
-    with pytest.raises(DataRefused, match="2 rows with a target and 50 are needed"):
+    with pytest.raises(DataRefused, match="2 usable rows and 50 are needed"):
         run_stage(app, world, run, tmp_path)
     assert world.get_contract(Profile, "artifacts", keys.run_profile(run.run_id)).rows == 2
     assert [check.verdict for check in world.checks(run) if check.name == "enough_rows"] == ["refuse"]

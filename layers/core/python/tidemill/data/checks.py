@@ -33,10 +33,23 @@ PASSED: dict[str, str | None] = {
     "ambiguous_dates": "every date has one meaning",
     "infinite_values": "no number is infinite",
     "leak": "no column gives the target away",
-    "schema_missing_column": "no column of the previous version is missing",
-    "schema_new_column": "no column is new since the previous version",
-    "schema_type_changed": "no column has changed its type since the previous version",
+    "contract_missing_column": "no column of the data contract is missing",
+    "contract_extra_column": "no column is new to the data contract",
+    "contract_type": "every column holds the type that the data contract asks for",
+    "contract_completeness": "every column is filled in as the data contract asks",
+    "contract_domain": "no value lies outside the domains of the data contract",
+    "contract_range": "no number lies outside the ranges of the data contract",
+    "contract_unique": "every column that must be unique is",
+    "drift": "no column is spread otherwise than in the previous version",
 }
+#: Checks that had other names once.
+RENAMED = {
+    "schema_missing_column": "contract_missing_column",
+    "schema_new_column": "contract_extra_column",
+    "schema_type_changed": "contract_type",
+}
+#: Checks that say nothing of a table without a target.
+OF_A_TARGET = frozenset({"target_missing_values", "leak"})
 #: Refusals that no policy can lift, since nothing can be learned without what they ask for.
 FINAL = frozenset(
     {"readable", "declared_type", "target_found", "target_varies", "task", "positive_class", "features_left"}

@@ -1,11 +1,11 @@
-"""What is predicted, and as what: the target column and the task."""
+"""What is predicted, and as what: the target column and the task; or that there is no target, and what is done then."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
 
-from tidemill.contracts import Task, TopValue
+from tidemill.contracts import SUPERVISED, Task, TopValue
 from tidemill.data.checks import Checks
 from tidemill.data.column_types import Column
 from tidemill.data.statistics import Statistics
@@ -21,7 +21,10 @@ RARE = 0.1
 
 
 def choose(columns: Sequence[Column], spec: Spec, previous: str | None, checks: Checks) -> Column | None:
-    """The target column, or None when the spec names one that is not there.
+    """The target column; None when the task has none, or when the spec names one that is not there.
+
+    A spec without a target means the previous version's, or a column named like a target. Without either, a task that
+    needs a target takes the last column, and any other one has none.
 
     Parameters
     ----------
@@ -30,6 +33,8 @@ def choose(columns: Sequence[Column], spec: Spec, previous: str | None, checks: 
     """
     if spec.target is not None:
         return _named(spec.target, {column.name: column for column in columns}, checks)
+    if spec.task != "auto" and spec.task not in SUPERVISED:
+        return None
     left_out = {*spec.ignore, *spec.id_columns}
     usable = [column for column in columns if column.name not in left_out] or list(columns)
     by_name = {column.name.lower(): column for column in reversed(usable)}
@@ -38,8 +43,16 @@ def choose(columns: Sequence[Column], spec: Spec, previous: str | None, checks: 
         chosen, why = by_name[previous.lower()], "it was the target of the previous version"
     elif usual is not None:
         chosen, why = usual, "it is named like a target"
+    elif spec.task in SUPERVISED:
+        chosen, why = usable[-1], f"the task is {spec.task} and it is the last column"
     else:
-        chosen, why = usable[-1], "it is the last column"
+        checks.found(
+            "target_assumed",
+            "warn",
+            "the spec names no target and no column is named like one, so the rows are grouped by what they have in "
+            "common (clustering); to predict a column instead, name it with --target, or as target in the spec",
+        )
+        return None
     checks.passed("target_found", f"the target is {chosen.name!r}")
     checks.found(
         "target_assumed",
@@ -48,6 +61,17 @@ def choose(columns: Sequence[Column], spec: Spec, previous: str | None, checks: 
         chosen.name,
     )
     return chosen
+
+
+def without_target(spec: Spec, checks: Checks) -> Task | None:
+    """The task of a table that has no target; None when the spec asks for one, or names a target that is not there."""
+    if spec.target is not None or spec.task in SUPERVISED:
+        return None
+    if spec.task == "auto":
+        checks.passed("task", "clustering: there is no target")
+        return "clustering"
+    checks.passed("task", f"{spec.task.replace('_', ' ')}, as the spec says: no column is a target")
+    return spec.task
 
 
 def _named(name: str, columns: dict[str, Column], checks: Checks) -> Column | None:

@@ -14,9 +14,20 @@ from pathlib import Path
 
 import numpy as np
 
-from tidemill.contracts import Check, ColumnProfile, DatasetRef, Profile, Role, Task, TopValue, Validated, Verdict
-from tidemill.data import column_types, leaks, parquet, roles, schema, statistics, target
-from tidemill.data.checks import PASSED, Checks
+from tidemill.contracts import (
+    Check,
+    ColumnProfile,
+    DataContract,
+    DatasetRef,
+    Profile,
+    Role,
+    Task,
+    TopValue,
+    Validated,
+    Verdict,
+)
+from tidemill.data import column_types, contract, drift, leaks, parquet, roles, statistics, target
+from tidemill.data.checks import OF_A_TARGET, PASSED, RENAMED, Checks
 from tidemill.data.column_types import Column
 from tidemill.data.content import check_size
 from tidemill.data.leaks import Candidate
@@ -39,6 +50,8 @@ class Outcome:
     checks: tuple[Check, ...]
     profile: Profile | None  #: None when no table could be read
     accepted: Validated | None  #: None when a check refuses
+    contract: DataContract | None = None  #: what the table was held to, or suggests for later ones
+    suggested: DataContract | None = None  #: by an accepted table of a project that has no contract yet
 
     def accepted_or_refused(self) -> tuple[Validated, Profile]:
         """The accepted table and its profile. Raises DataRefused with the first refusing check's sentence."""
@@ -55,6 +68,8 @@ def validate(
     previous: Profile | None,
     work: Path,
     max_bytes: int,
+    suggested: DataContract | None = None,
+    run_id: str = "",
 ) -> Outcome:
     """Validate an uploaded table.
 
@@ -73,8 +88,13 @@ def validate(
         accepted one is `TABLE` in it.
     max_bytes
         a larger upload is refused.
+    suggested
+        the project's data contract as its first accepted table suggested it; None before that.
+    run_id
+        the run that a new data contract names.
     """
-    expected = {*_named_by(spec), *(column.name for column in previous.columns)} if previous else _named_by(spec)
+    expected = _named_by(spec)
+    expected |= {column.name for known in (previous, suggested) if known for column in known.columns}
     try:
         check_size(size, max_bytes)
         upload = work / "upload"
@@ -83,17 +103,22 @@ def validate(
     except DataRefused as error:
         return Outcome((Check("readable", None, "refuse", str(error)),), None, None)
     with closing(table.connection):
-        return _Validation(table, spec, previous).run(work / TABLE)
+        return _Validation(table, spec, previous, suggested, run_id).run(work / TABLE)
 
 
 class _Validation:
     """The validation of one table, step by step."""
 
-    def __init__(self, table: Table, spec: Spec, previous: Profile | None) -> None:
+    def __init__(
+        self, table: Table, spec: Spec, previous: Profile | None, suggested: DataContract | None, run_id: str
+    ) -> None:
         self.table = table
         self.connection = table.connection
         self.spec = spec
         self.previous = previous
+        self.suggested = suggested
+        self.run_id = run_id
+        self.contract = spec.contract.replacing(suggested or DataContract("", "", 0, ()))
         self.checks = Checks(spec.checks.policy)
 
     def run(self, path: Path) -> Outcome:
@@ -109,17 +134,15 @@ class _Validation:
         if chosen is not None:
             classes = statistics.top_values(self.connection, "typed", chosen, target.MAX_CLASSES + 1)
             task = target.decide_task(chosen, counted[chosen.index], classes, self.spec, self.checks)
+        else:
+            task = target.without_target(self.spec, self.checks)
         assigned = roles.assign(
             self.connection, "typed", columns, counted, rows, chosen, self.table.row_number, self.spec, self.checks
         )
         if chosen is not None and task is not None:
             assigned = self._without_leaks(columns, assigned, chosen, task, classes, rows)
+        if task is not None:
             self._check_features(columns, assigned)
-        if self.previous is not None:
-            schema.compare(columns, self.previous, self.spec, self.checks)
-        self.checks.nothing_found(
-            name for name in PASSED if self.previous is not None or not name.startswith("schema_")
-        )
         if task not in (None, "regression") and chosen is not None:
             counted[chosen.index] = replace(counted[chosen.index], top=classes[: statistics.TOP])
         profile = Profile(
@@ -130,20 +153,27 @@ class _Validation:
             target=chosen.name if chosen else None,
             task=task,
         )
+        self._compare(columns, profile)
+        self._say_what_passed(chosen)
         checks = self.checks.all
-        if chosen is None or task is None or any(check.verdict == "refuse" for check in checks):
-            return Outcome(checks, profile, None)
+        if task is None or any(check.verdict == "refuse" for check in checks):
+            return Outcome(checks, profile, None, self.contract)
         version = parquet.write(self.connection, "typed", columns, path)
         warnings = sum(check.verdict == "warn" for check in checks)
         dataset = DatasetRef(version, rows, len(columns))
-        return Outcome(checks, profile, Validated(dataset, task, chosen.name, warnings))
+        accepted = Validated(dataset, task, chosen.name if chosen else None, warnings)
+        if self.suggested is not None:
+            return Outcome(checks, profile, accepted, self.contract)
+        suggested = DataContract(self.run_id, version, rows, contract.suggest(columns, profile.columns))
+        return Outcome(checks, profile, accepted, self.spec.contract.replacing(suggested), suggested)
 
     # --- columns and rows ----------------------------------------------------------------------
 
     def _typed_columns(self) -> list[Column]:
         column_types.create_cells(self.connection, len(self.table.names), self.spec.missing_values)
         self.connection.execute("DROP TABLE raw")
-        return column_types.infer(self.table, self.spec.columns)
+        declared = contract.read_as(self.contract, self.table.names) | self.spec.columns
+        return column_types.infer(self.table, declared)
 
     def _create_values(self, columns: Sequence[Column], chosen: Column | None) -> int:
         """Make the table `typed` of the rows that have a target; returns how many."""
@@ -171,6 +201,26 @@ class _Validation:
 
     # --- checks --------------------------------------------------------------------------------
 
+    def _compare(self, columns: Sequence[Column], profile: Profile) -> None:
+        """Hold the table to the data contract, and compare it with the version before."""
+        contract.compare_columns(self.table.names, self.contract, self.spec, self.checks)
+        if profile.rows:
+            contract.compare_values(
+                self.connection, "typed", columns, profile.columns, self.contract, self.spec, self.checks
+            )
+        if self.previous is not None:
+            threshold = self.spec.contract.drift
+            drift.compare(self.connection, "typed", columns, profile.columns, self.previous, threshold, self.checks)
+
+    def _say_what_passed(self, chosen: Column | None) -> None:
+        """Add the checks that looked and found nothing."""
+        silent = set() if chosen is not None else set(OF_A_TARGET)
+        if self.previous is None:
+            silent.add("drift")
+        if not self.contract.columns:
+            silent |= {name for name in PASSED if name.startswith("contract_")}
+        self.checks.nothing_found(name for name in PASSED if name not in silent)
+
     def _check_reading(self, columns: Sequence[Column]) -> None:
         reading = self.table.reading
         self.checks.passed(
@@ -197,7 +247,7 @@ class _Validation:
                 )
         for name in self.spec.checks.policy:
             if name not in PASSED:
-                close = difflib.get_close_matches(name, PASSED, n=1)
+                close = [RENAMED[name]] if name in RENAMED else difflib.get_close_matches(name, PASSED, n=1)
                 hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(PASSED)}"
                 self.checks.found("spec_names", "warn", f"checks.policy of the spec names no check {name!r}: {hint}")
 
@@ -205,7 +255,7 @@ class _Validation:
         least = self.spec.checks.min_rows
         if rows < least:
             self.checks.found(
-                "enough_rows", "refuse", f"the table has {rows:,} rows with a target and {least} are needed: add rows"
+                "enough_rows", "refuse", f"the table has {rows:,} usable rows and {least} are needed: add rows"
             )
         else:
             self.checks.passed("enough_rows", f"{rows:,} rows, of which {least} are needed")
