@@ -98,7 +98,8 @@ def test_a_table_without_a_target_is_clustered_and_the_way_out_is_said(validate:
     assert found.roles == {"tenure": "feature", "plan": "feature", "churn": "feature"}
     warning = found.check("target_assumed")
     assert warning.verdict == "warn"
-    assert "(clustering)" in warning.detail and "--target" in warning.detail
+    assert "(clustering)" in warning.detail
+    assert "--target" in warning.detail
     assert found.check("task").detail == "clustering: there is no target"
     named = {check.name for check in found.outcome.checks}
     assert not named & {"target_found", "target_missing_values", "leak", "class_count"}
