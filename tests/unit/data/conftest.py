@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tidemill import spec as specs
-from tidemill.contracts import Check, ColumnProfile, Profile, Reading
+from tidemill.contracts import Check, ColumnProfile, DataContract, Profile, Reading
 from tidemill.data import validation
 from tidemill.data.reading import cell, read_table
 from tidemill.data.validation import Outcome
@@ -98,6 +98,7 @@ def validate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Found]:
         previous: Profile | None = None,
         name: str = "table.csv",
         max_bytes: int = LARGE,
+        suggested: DataContract | None = None,
     ) -> Found:
         folder = tmp_path_factory.mktemp("work")
         raw = data.encode() if isinstance(data, str) else data
@@ -109,6 +110,8 @@ def validate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Found]:
             previous=previous,
             work=folder,
             max_bytes=max_bytes,
+            suggested=suggested,
+            run_id="1" * 32,
         )
         return Found(outcome, folder)
 

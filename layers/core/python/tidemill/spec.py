@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tidemill.contracts import ColumnType, dumps, field_types, from_json
+from tidemill.contracts import ColumnConstraints, ColumnType, DataContract, dumps, field_types, from_json
 from tidemill.errors import ContractError, SpecError
 
 #: Metrics that may decide, by task; the first is the default. Names are scikit-learn's scorer
@@ -121,11 +121,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class ColumnContract:
-    """What later uploads of a project must hold for one column; null asks for nothing."""
+    """What uploads of a project must hold for one column; null leaves what was suggested."""
 
     type: ColumnType | None = field(default=None, metadata={"help": "the column's type"})
     completeness: float | None = field(default=None, metadata={"help": "least share of rows with a value, 0 to 1"})
-    values: tuple[str, ...] | None = field(default=None, metadata={"help": "the only values that may occur"})
+    values: tuple[str, ...] | None = field(
+        default=None, metadata={"help": "the only values that may occur; [] allows any"}
+    )
     minimum: float | None = field(default=None, metadata={"help": "no number is smaller"})
     maximum: float | None = field(default=None, metadata={"help": "no number is larger"})
     unique: bool | None = field(default=None, metadata={"help": "no value occurs twice"})
@@ -145,6 +147,22 @@ class Contract:
     drift: float = field(
         default=0.25, metadata={"help": "population stability index against the previous version that is a finding"}
     )
+
+    def replacing(self, suggested: DataContract) -> DataContract:
+        """The contract that uploads are held to: what was suggested, with what is declared here in its place."""
+        known = {column.name: column for column in suggested.columns}
+        for name, declared in self.columns.items():
+            given = {
+                item.name: value
+                for item in dataclasses.fields(declared)
+                if (value := getattr(declared, item.name)) is not None
+            }
+            before = known.get(name, ColumnConstraints(name))
+            reasons = before.reasons | dict.fromkeys(given, "the spec says so")
+            if "values" in given:
+                given |= {"values": given["values"] or None, "coverage": 1.0}
+            known[name] = dataclasses.replace(before, **given, reasons=reasons)
+        return dataclasses.replace(suggested, columns=tuple(known.values()))
 
 
 @dataclass(frozen=True)
@@ -369,6 +387,14 @@ def _check_ranges(spec: Spec) -> None:
         (
             spec.gates.equal_opportunity is None or 0 <= spec.gates.equal_opportunity < 1,
             "gates.equal_opportunity must be between 0 and 1",
+        ),
+        (
+            bool(spec.sensitive) or spec.gates.demographic_parity is None,
+            "gates.demographic_parity needs a column to compare by: name it in sensitive",
+        ),
+        (
+            bool(spec.sensitive) or spec.gates.equal_opportunity is None,
+            "gates.equal_opportunity needs a column to compare by: name it in sensitive",
         ),
         (
             spec.reading.delimiter is None or len(spec.reading.delimiter) == 1,

@@ -26,7 +26,13 @@ ADVICE: dict[str, str] = {
     "ambiguous_dates": "Write dates as year, month, day: 2026-11-23 has one meaning.",
     "infinite_values": "Check where they come from; mostly it is a division by zero.",
     "leak": "If the column is only known after the outcome, leave it out. If not, `leaks: warn` in the spec keeps it.",
-    "schema_missing_column": "If this is not on purpose, correct the export; the new model does without the column.",
-    "schema_new_column": "Whoever calls the endpoint sends this column, too, once the new model is live.",
-    "schema_type_changed": "If this is not on purpose, look for stray texts in the column or a changed unit.",
+    "contract_missing_column": "If this is not on purpose, correct the export; `optional: true` lets it go missing.",
+    "contract_extra_column": "Whoever calls the endpoint sends this column, too, once the new model is live.",
+    "contract_type": "Look for stray texts or a changed unit; if it is meant, declare `type` for it in the contract.",
+    "contract_completeness": "Look for a broken join or export; `completeness` in the contract changes the bound.",
+    "contract_domain": "Look for a new spelling; values that are meant belong into `values` of the contract.",
+    "contract_range": "Look for a changed unit or sign; `minimum` and `maximum` of the contract change the range.",
+    "contract_unique": "Look for rows that were exported twice; `unique: false` in the contract allows them.",
+    "drift": "If the world has changed, the new model learns it; if the export has, correct it. "
+    "`contract.drift` in the spec sets when it is a finding.",
 }
