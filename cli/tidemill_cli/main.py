@@ -23,7 +23,7 @@ from tidemill_cli.session import Session
 #: Every verb, under the heading that `--help` shows it.
 VERBS = {
     "Begin": ("demo", "examples", "up", "status", "down"),
-    "Train and predict": ("train", "predict", "score"),
+    "Train and predict": ("train", "predict", "score", "review"),
     "Look": ("runs", "run", "models", "model", "logs", "open", "spec"),
     "Release": ("approve", "reject", "rollback"),
     "Addresses": ("url", "bucket"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from tidemill import contracts
 from tidemill.aws import capture_files
 from tidemill.aws.objects import Objects
+from tidemill.aws.registry import Registry
 from tidemill.contracts import Capture
 from tidemill.errors import StorageError
 
@@ -20,8 +22,26 @@ BAD = ["9b1d2f30-3b5e-4c44-8c11-0a5d0f1e2d3c", "c0ffee00-3b5e-4c44-8c11-0a5d0f1e
 
 
 @pytest.fixture
-def capture(stage: Callable[..., ModuleType], objects: Objects) -> ModuleType:
-    return stage("capture", artifact_bucket=ARTIFACTS)
+def capture(stage: Callable[..., ModuleType], objects: Objects, table: str) -> ModuleType:
+    return stage("capture", artifact_bucket=ARTIFACTS, table=table)
+
+
+def no_review(item: Capture) -> None:
+    raise AssertionError(f"{item} is not to be reviewed")
+
+
+def test_what_the_model_is_not_sure_of_waits_for_a_person_once(
+    capture: ModuleType, registry: Registry, event: Callable[[str], Any]
+) -> None:
+    message = event("sqs_captures")["Records"][0]
+    rows = [row | {"review": True, "alias": "champion"} for row in json.loads(message["body"])]
+    message["body"] = json.dumps(rows)
+    for _ in range(2):
+        assert capture.handler({"Records": [message]}, None) == {"batchItemFailures": []}
+    assert [record.prediction_id for record in registry.reviews("churn")] == ["p1-0", "p1-1"]
+    registry.answer_review("churn", "p1-0", "Yes", "ada", "2026-03-05T00:00:00Z")
+    capture.handler({"Records": [message]}, None)
+    assert [record.prediction_id for record in registry.reviews("churn")] == ["p1-1"]
 
 
 def kept(objects: Objects) -> dict[str, list[str]]:
@@ -69,7 +89,9 @@ def test_only_the_messages_of_a_file_that_could_not_be_written_come_again(
 
     monkeypatch.setattr(objects, "put", refuses_houses)
     good = event("sqs_captures")["Records"][:4]
-    assert capture_files.write(good, ARTIFACTS, objects, warnings.append) == ["5fea7756-0ea4-451a-a703-a558b933e274"]
+    assert capture_files.write(good, ARTIFACTS, objects, no_review, warnings.append) == [
+        "5fea7756-0ea4-451a-a703-a558b933e274"
+    ]
     assert "captures/houses/dt=2026-03-04/hour=05" not in kept(objects)
     assert warnings == ["could not write: SlowDown"]
 
@@ -78,5 +100,5 @@ def test_a_message_with_one_bad_row_is_kept_in_no_part(objects: Objects, event: 
     message = event("sqs_captures")["Records"][0]
     message["body"] = message["body"].replace('"version": 3', '"version": "three"', 1)
     message["body"] = message["body"].replace("p1-0", "p1-9")
-    assert capture_files.write([message], ARTIFACTS, objects, lambda _: None) == [message["messageId"]]
+    assert capture_files.write([message], ARTIFACTS, objects, no_review, lambda _: None) == [message["messageId"]]
     assert kept(objects) == {}

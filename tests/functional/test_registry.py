@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import pytest
 from botocore.stub import Stubber
 
 from tidemill.aws.registry import AuditEvent, DatasetRecord, Registry
-from tidemill.contracts import Cost, DatasetRef, Interval, ModelRef, Run, RunDocument, Source
+from tidemill.contracts import Capture, Cost, DatasetRef, Interval, ModelRef, Run, RunDocument, Source
 from tidemill.errors import AliasConflict, ApprovalConflict, ImmutableVersion, NotFound, StorageError
 
 AT = "2026-03-04T05:06:07Z"
@@ -373,3 +374,43 @@ def test_endless_disturbance_ends_as_a_storage_error(registry: Registry, monkeyp
     monkeypatch.setattr(registry, "_transact", lambda *_: False)
     with pytest.raises(StorageError, match="other runs register"):
         create(registry, "run1")
+
+
+# --- the review queue --------------------------------------------------------------------------
+
+
+def unsure(number: int) -> Capture:
+    at = f"2026-03-04T05:06:{number:02d}Z"
+    return Capture(f"p{number}", at, "churn", 3, {"tenure": None, "plan": "Ü"}, {"label": "Yes"}, "champion", True)
+
+
+def test_reviews_wait_oldest_first_and_are_there_once(registry: Registry) -> None:
+    assert [registry.open_review(unsure(number)) for number in (2, 1, 2)] == [True, True, False]
+    first, second = registry.reviews("churn")
+    assert (first.prediction_id, second.prediction_id) == ("p1", "p2")
+    assert json.loads(first.inputs) == {"tenure": None, "plan": "Ü"}
+    assert [record.prediction_id for record in registry.reviews("churn", limit=1)] == ["p1"]
+    assert registry.reviews("houses") == []
+
+
+def test_an_answered_review_leaves_the_queue_and_stays_answered(registry: Registry) -> None:
+    registry.open_review(unsure(1))
+    registry.answer_review("churn", "p1", "No", "ada", AT)
+    assert registry.reviews("churn") == []
+    assert not registry.open_review(unsure(1))
+    (answered,) = registry.reviews("churn", "ANSWERED")
+    assert (answered.actual, answered.by, answered.answered_at) == ("No", "ada", AT)
+    assert [(event.action, event.actor) for event in registry.audit("churn")] == [("review", "ada")]
+
+
+def test_a_later_answer_replaces_the_first_and_both_are_in_the_audit_log(registry: Registry) -> None:
+    registry.open_review(unsure(1))
+    registry.answer_review("churn", "p1", "No", "ada", AT)
+    registry.answer_review("churn", "p1", "Yes", "bob", "2026-03-04T06:00:00Z")
+    assert registry.review("churn", "p1").actual == "Yes"
+    assert [event.reason for event in registry.audit("churn")] == ["p1 was No", "p1 was Yes"]
+
+
+def test_a_prediction_that_nobody_doubted_cannot_be_answered(registry: Registry) -> None:
+    with pytest.raises(NotFound, match="no prediction 'p9' of model 'churn'"):
+        registry.answer_review("churn", "p9", "No", "ada", AT)

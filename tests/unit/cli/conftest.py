@@ -89,7 +89,7 @@ class Registry:
 
     def __init__(self):
         self.run_records, self.version_records, self.alias_of = {}, defaultdict(list), defaultdict(dict)
-        self.events, self.approval_records = [], {}
+        self.events, self.approval_records, self.review_records = [], {}, {}
 
     def run(self, run_id):
         if run_id not in self.run_records:
@@ -127,6 +127,21 @@ class Registry:
         if run_id not in self.approval_records:
             raise NotFound(f"run {run_id!r} has not asked for an approval")
         return self.approval_records[run_id]
+
+    def reviews(self, model, state, limit):
+        found = [record for record in self.review_records.values() if (record.model, record.state) == (model, state)]
+        return found[:limit]
+
+    def review(self, model, prediction_id):
+        if prediction_id not in self.review_records:
+            raise NotFound(f"no prediction {prediction_id!r} of model {model!r} is or was to be reviewed")
+        return self.review_records[prediction_id]
+
+    def answer_review(self, model, prediction_id, actual, actor, at):
+        record = self.review(model, prediction_id)
+        answered = dataclasses.replace(record, state="ANSWERED", actual=actual, by=actor, answered_at=at)
+        self.review_records[prediction_id] = answered
+        return answered
 
     def pending_approvals(self):
         return [record for record in self.approval_records.values() if record.state == "PENDING"]

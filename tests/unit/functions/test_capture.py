@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
@@ -39,9 +40,29 @@ def capture(prediction_id, model="churn", hour=5):
     return Capture(prediction_id, f"2026-03-04T{hour:02d}:10:00Z", model, 3, {"tenure": 3}, 0.5)
 
 
+def no_review(item):
+    raise AssertionError(f"{item} is not to be reviewed")
+
+
+def test_what_the_model_is_not_sure_of_is_put_into_the_review_queue_unless_a_version_was_asked():
+    unsure = replace(capture("1"), review=True)
+    messages = [message("a", capture("0"), replace(unsure, alias="champion"), replace(unsure, prediction_id="2"))]
+    queue = []
+    assert capture_files.write(messages, "artifacts", Store(), queue.append, lambda _: None) == []
+    assert [item.prediction_id for item in queue] == ["1"]
+
+
+def test_a_message_whose_review_cannot_be_queued_comes_again():
+    def full(item):
+        raise StorageError("the table does not answer")
+
+    unsure = replace(capture("1"), review=True, alias="champion")
+    assert capture_files.write([message("a", unsure)], "artifacts", Store(), full, lambda _: None) == ["a"]
+
+
 def test_one_bad_message_does_not_hold_up_the_others():
     store, warnings = Store(), []
-    failed = capture_files.write(EVENT["Records"], "artifacts", store, warnings.append)
+    failed = capture_files.write(EVENT["Records"], "artifacts", store, no_review, warnings.append)
     assert len(failed) == len(warnings) == 2
     assert {item.prediction_id for item in store.captures()} == {"p1-0", "p1-1", "p2", "p3", "p4"}
 
@@ -49,12 +70,12 @@ def test_one_bad_message_does_not_hold_up_the_others():
 def test_a_message_over_two_files_comes_again_when_one_of_them_fails():
     store = Store(refuses="hour=06")
     messages = [message("a", capture("1"), capture("2", hour=6)), message("b", capture("3"))]
-    assert capture_files.write(messages, "artifacts", store, lambda _: None) == ["a"]
+    assert capture_files.write(messages, "artifacts", store, no_review, lambda _: None) == ["a"]
 
 
 def test_an_empty_message_leaves_no_file():
     store = Store()
-    assert capture_files.write([message("a")], "artifacts", store, lambda _: None) == []
+    assert capture_files.write([message("a")], "artifacts", store, no_review, lambda _: None) == []
     assert store.files == {}
 
 
@@ -62,7 +83,7 @@ def test_an_empty_message_leaves_no_file():
 def test_every_capture_is_kept_once_in_the_folder_of_its_model_and_hour(rows):
     store = Store()
     messages = [message(f"m{i}", capture(f"p{i}", model, hour)) for i, (model, hour) in enumerate(rows)]
-    assert capture_files.write(messages, "artifacts", store, lambda _: None) == []
+    assert capture_files.write(messages, "artifacts", store, no_review, lambda _: None) == []
     kept = store.captures()
     assert sorted(item.prediction_id for item in kept) == sorted(f"p{i}" for i in range(len(rows)))
     assert len(store.files) == len(set(rows))

@@ -54,6 +54,7 @@ class IntakeSettings:
     table: str
     training_state_machine: str  #: ARN
     scoring_state_machine: str  #: ARN
+    features_state_machine: str  #: ARN
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class PrepareSettings:
     """functions/prepare"""
 
     artifact_bucket: str
+    table: str
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ class PredictSettings:
 
     artifact_bucket: str
     table: str
+    features_table: str
     capture_queue: str  #: URL
     alias_seconds: float  #: how long a looked-up alias is believed
 
@@ -139,6 +142,7 @@ class CaptureSettings:
     """functions/capture"""
 
     artifact_bucket: str
+    table: str
 
 
 @dataclass(frozen=True)
@@ -164,3 +168,21 @@ class MergeSettings:
 
     artifact_bucket: str
     data_bucket: str
+
+
+@dataclass(frozen=True)
+class IngestSettings:
+    """functions/ingest"""
+
+    artifact_bucket: str
+    table: str
+    max_upload_mb: int
+    slice_rows: int
+
+
+@dataclass(frozen=True)
+class MaterializeSettings:
+    """functions/materialize"""
+
+    artifact_bucket: str
+    features_table: str

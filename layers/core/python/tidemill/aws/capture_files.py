@@ -1,4 +1,7 @@
-"""Messages of the capture queue to files of recorded predictions, one for each model and hour of a batch."""
+"""Messages of the capture queue to files of recorded predictions, one for each model and hour of a batch.
+
+Those that the model marked go to the review queue, too.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,11 @@ Group = tuple[str, str]
 
 
 def write(
-    messages: Iterable[Mapping[str, Any]], bucket: str, objects: Objects, warn: Callable[[str], object]
+    messages: Iterable[Mapping[str, Any]],
+    bucket: str,
+    objects: Objects,
+    review: Callable[[Capture], object],
+    warn: Callable[[str], object],
 ) -> list[str]:
     """Write a batch of SQS messages, and return the ids of those that could not be written.
 
@@ -30,6 +37,9 @@ def write(
     ----------
     messages
         records of an SQS event; each body is a JSON array of Capture.
+    review
+        takes a marked prediction that an alias answered, and again when its batch comes again; raises StorageError.
+        What was asked of a version by its number, such as a deployment's trial, is nobody's case.
     warn
         takes a sentence about what could not be read or written.
     """
@@ -50,6 +60,9 @@ def write(
             key = keys.captures(model, captures[0].at, name)
             try:
                 objects.put(bucket, key, gzip.compress(_lines(captures), mtime=0))
+                for capture in captures:
+                    if capture.review and capture.alias is not None:
+                        review(capture)
             except StorageError as error:
                 warn(str(error))
                 failed += ids

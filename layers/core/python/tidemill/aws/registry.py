@@ -8,12 +8,16 @@ record             pk               sk                         gsi1pk           
 =================  ===============  =========================  ======================  ===================
 project            PROJECT#<name>   PROJECT                    PROJECTS                <name>
 accepted dataset   PROJECT#<name>   DATASET#<at>#<run>
+feature set        FEATURES#<name>  FEATURES                   FEATURE_SETS            <name>
+version of a set   FEATURES#<name>  VERSION#<at>#<run>
+turn of a set      FEATURES#<name>  TURN
 run                RUN#<run>        RUN                        RUNS#<project>          <started_at>#<run>
 approval           RUN#<run>        APPROVAL                   APPROVALS#<state>       <requested_at>#<run>
 registered model   MODEL#<name>     MODEL                      MODELS                  <name>
 version of a run   MODEL#<name>     RUN#<run>
 model version      MODEL#<name>     VERSION#<6 digits>
 alias              MODEL#<name>     ALIAS#<alias>
+review             MODEL#<name>     REVIEW#<prediction id>     REVIEWS#<state>#<name>  <at>#<prediction id>
 audit event        AUDIT#<subject>  <at>#<hash of the event>   AUDIT                   <at>#<hash>
 =================  ===============  =========================  ======================  ===================
 
@@ -30,16 +34,18 @@ import dataclasses
 import hashlib
 import heapq
 import itertools
+import json
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from botocore.exceptions import ClientError
 
 from tidemill.aws.faults import cancellations, code, translated
-from tidemill.contracts import DatasetRef, Run, RunDocument, Status, Task, dumps, from_json, to_json
+from tidemill.contracts import Capture, DatasetRef, Run, RunDocument, Status, Task, dumps, from_json, to_json
 from tidemill.errors import AliasConflict, ApprovalConflict, ImmutableVersion, NotFound, StorageError
 
 if TYPE_CHECKING:
@@ -59,6 +65,7 @@ VERBS = {"APPROVED": "approve", "REJECTED": "reject", "EXPIRED": "expire"}
 
 Item = dict[str, Any]
 ApprovalState = Literal["PENDING", "APPROVED", "REJECTED", "EXPIRED"]
+ReviewState = Literal["OPEN", "ANSWERED"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,21 @@ class DatasetRecord:
     columns: int
     run_id: str
     at: str
+
+
+@dataclass(frozen=True)
+class FeatureSetRecord:
+    """What a shared feature set holds: one of its versions, or the current one."""
+
+    name: str
+    key: str  #: the column that names the entity
+    time: str | None  #: the column that says since when a row is known
+    version: str
+    rows: int
+    columns: int
+    entities: int  #: different keys
+    run_id: str
+    at: str  #: when the table that made the version was uploaded
 
 
 @dataclass(frozen=True)
@@ -138,6 +160,22 @@ class ApprovalRecord:
     by: str = ""
     at: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class ReviewRecord:
+    """A prediction that the model was not sure of, waiting for a person's answer, or answered."""
+
+    model: str
+    prediction_id: str
+    version: int
+    at: str  #: of the prediction
+    inputs: str  #: JSON object
+    prediction: str  #: JSON value
+    state: ReviewState = "OPEN"
+    actual: str | None = None  #: what the person says is true
+    by: str = ""
+    answered_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -200,6 +238,88 @@ class Registry:
         """The table that a run accepted, or None when it accepted none. Raises StorageError."""
         accepted = (record for record in self.datasets(project) if record.run_id == run_id)
         return next((DatasetRef(record.version, record.rows, record.columns) for record in accepted), None)
+
+    # --- feature sets --------------------------------------------------------------------------
+
+    def feature_sets(self) -> list[FeatureSetRecord]:
+        """The shared feature sets as they are now, by name. Raises StorageError."""
+        return [from_json(FeatureSetRecord, item) for item in self._listing("FEATURE_SETS")]
+
+    def feature_set(self, name: str) -> FeatureSetRecord | None:
+        """A shared feature set as it is now, or None when no table of it has been taken in. Raises StorageError."""
+        return self._get(FeatureSetRecord, _feature_set_key(name, "FEATURES"))
+
+    def feature_set_versions(self, name: str) -> list[FeatureSetRecord]:
+        """Everything that the set has held, newest first. Raises StorageError."""
+        return list(self._records(FeatureSetRecord, f"FEATURES#{name}", "VERSION#", newest_first=True))
+
+    def take_turn(self, name: str, run_id: str, now: str, until: str) -> tuple[str, ...] | None:
+        """Let a run be the only one that writes the feature set; None when it is another one's turn.
+
+        A run may take its own turn again, and anybody one that has run out.
+
+        Parameters
+        ----------
+        until
+            when the turn runs out, in case that nobody ends it.
+
+        Returns
+        -------
+        The versions that earlier turns began to write and did not finish.
+
+        Raises
+        ------
+        StorageError
+        """
+        with translated(f"take the turn of feature set {name}"):
+            try:
+                answer = self._dynamodb.update_item(
+                    TableName=self._table,
+                    Key=_pack(_feature_set_key(name, "TURN")),
+                    UpdateExpression="SET holder = :run, #until = :until",
+                    ConditionExpression="attribute_not_exists(holder) OR holder = :run OR #until < :now",
+                    ExpressionAttributeNames={"#until": "until"},
+                    ExpressionAttributeValues=_pack({":run": run_id, ":now": now, ":until": until}),
+                    ReturnValues="ALL_NEW",
+                )
+            except ClientError as error:
+                if code(error) == CONDITION_FAILED:
+                    return None
+                raise
+        return tuple(sorted(_unpack(answer["Attributes"]).get("begun", ())))
+
+    def begin_version(self, name: str, version: str) -> None:
+        """Note that a version of the feature set is about to be written to the online table. Raises StorageError."""
+        with translated(f"update the turn of feature set {name}"):
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key=_pack(_feature_set_key(name, "TURN")),
+                UpdateExpression="ADD begun :version",
+                ExpressionAttributeValues={":version": {"SS": [version]}},
+            )
+
+    def publish_feature_set(self, record: FeatureSetRecord) -> None:
+        """Make a version the current one and end the run's turn. Doing it again changes nothing. Raises StorageError."""
+        key = _feature_set_key(record.name, f"VERSION#{record.at}#{record.run_id}")
+        listing = {"gsi1pk": "FEATURE_SETS", "gsi1sk": record.name}
+        self._put(key, record)
+        self._put(_feature_set_key(record.name, "FEATURES") | listing, record)
+        self._end_turn(record.name, record.run_id, "REMOVE holder, #until, begun")
+
+    def give_up_turn(self, name: str, run_id: str) -> None:
+        """End the turn of a run that has failed, if it is its turn; what it began stays noted. Raises StorageError."""
+        self._end_turn(name, run_id, "REMOVE holder, #until")
+
+    def _end_turn(self, name: str, run_id: str, expression: str) -> None:
+        with translated(f"end the turn of feature set {name}"), _unless_it_fails():
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key=_pack(_feature_set_key(name, "TURN")),
+                UpdateExpression=expression,
+                ConditionExpression="holder = :run",
+                ExpressionAttributeNames={"#until": "until"},
+                ExpressionAttributeValues=_pack({":run": run_id}),
+            )
 
     # --- runs ----------------------------------------------------------------------------------
 
@@ -519,6 +639,48 @@ class Registry:
             self._sleep(_backoff(run_id, attempt))
         raise StorageError(f"could not record the decision about run {run_id}: others keep writing it; try again")
 
+    # --- the review queue ----------------------------------------------------------------------
+
+    def open_review(self, capture: Capture) -> bool:
+        """Put a recorded prediction into its model's review queue; False when it was there before, answered or not.
+
+        Raises StorageError.
+        """
+        inputs = json.dumps(to_json(capture.inputs), ensure_ascii=False)
+        prediction = json.dumps(to_json(capture.prediction), ensure_ascii=False)
+        record = ReviewRecord(capture.model, capture.prediction_id, capture.version, capture.at, inputs, prediction)
+        return self._put_new(_review_item(record), record)
+
+    def reviews(self, model: str, state: ReviewState = "OPEN", limit: int = 50) -> list[ReviewRecord]:
+        """A model's reviews in one state, those of the oldest predictions first. Raises StorageError."""
+        found = itertools.islice(self._listing(f"REVIEWS#{state}#{model}", page=limit), limit)
+        return [from_json(ReviewRecord, item) for item in found]
+
+    def review(self, model: str, prediction_id: str) -> ReviewRecord:
+        """One review. Raises NotFound, StorageError."""
+        record = self._get(ReviewRecord, _review_key(model, prediction_id))
+        if record is None:
+            raise NotFound(f"no prediction {prediction_id!r} of model {model!r} is or was to be reviewed")
+        return record
+
+    def answer_review(self, model: str, prediction_id: str, actual: str, actor: str, at: str) -> ReviewRecord:
+        """Record what was true of a reviewed prediction; a later answer replaces an earlier one, in the audit log both
+        are kept.
+
+        Raises NotFound, StorageError.
+        """
+        answered = dataclasses.replace(
+            self.review(model, prediction_id), state="ANSWERED", actual=actual, by=actor, answered_at=at
+        )
+        event = AuditEvent(model, "review", actor, at, f"{prediction_id} was {actual}", version=answered.version)
+        if not self._transact(
+            f"record the answer to prediction {prediction_id}",
+            self._put_action(_review_item(answered), answered),
+            self._audit_action(event),
+        ):
+            raise StorageError(f"could not record the answer to prediction {prediction_id}: try again")
+        return answered
+
     # --- the audit log -------------------------------------------------------------------------
 
     def record(self, event: AuditEvent) -> None:
@@ -636,6 +798,10 @@ def _run_item(record: RunRecord) -> Item:
     return _run_key(record.run_id) | listing
 
 
+def _feature_set_key(name: str, record: str) -> Item:
+    return {"pk": f"FEATURES#{name}", "sk": record}
+
+
 def _approval_key(run_id: str) -> Item:
     return {"pk": f"RUN#{run_id}", "sk": "APPROVAL"}
 
@@ -643,6 +809,15 @@ def _approval_key(run_id: str) -> Item:
 def _approval_item(record: ApprovalRecord) -> Item:
     listing = {"gsi1pk": f"APPROVALS#{record.state}", "gsi1sk": f"{record.requested_at}#{record.run_id}"}
     return _approval_key(record.run_id) | listing
+
+
+def _review_key(model: str, prediction_id: str) -> Item:
+    return {"pk": f"MODEL#{model}", "sk": f"REVIEW#{prediction_id}"}
+
+
+def _review_item(record: ReviewRecord) -> Item:
+    listing = {"gsi1pk": f"REVIEWS#{record.state}#{record.model}", "gsi1sk": f"{record.at}#{record.prediction_id}"}
+    return _review_key(record.model, record.prediction_id) | listing
 
 
 def _model_key(model: str) -> Item:
@@ -684,6 +859,16 @@ def _plain(kind: str, value: Any) -> Any:
     if kind == "N":
         return int(value) if value.lstrip("-").isdigit() else float(value)
     return value
+
+
+@contextmanager
+def _unless_it_fails() -> Iterator[None]:
+    """Let a write be without effect when its condition does not hold."""
+    try:
+        yield
+    except ClientError as error:
+        if code(error) != CONDITION_FAILED:
+            raise
 
 
 def _conflict(model: str, alias: str, expected: int | None, actual: int | None) -> AliasConflict:
