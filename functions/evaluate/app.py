@@ -23,7 +23,7 @@ def evaluate(run: Run, bucket: str, objects: Objects, registry: Registry) -> Eva
     declared = spec.parse(json.loads(objects.get(bucket, keys.run_spec(run.run_id))))
     signature = objects.get_contract(Signature, bucket, keys.run_signature(run.run_id))
     trained = evaluation.Trained(
-        objects.get_contract(Fit, bucket, keys.run_fit(run.run_id)).candidate,
+        objects.get_contract(Fit, bucket, keys.run_fit(run.run_id)),
         Model.load(objects.get(bucket, keys.run_model(run.run_id)), signature),
         Model.load(objects.get(bucket, keys.run_baseline_model(run.run_id)), signature),
         rows.load_prediction(objects.get(bucket, keys.run_reference_predictions(run.run_id))),

@@ -30,7 +30,7 @@ def prepare(run: Run, validated: Validated, bucket: str, objects: Objects, table
     declared = spec.parse(json.loads(objects.get(bucket, keys.run_spec(run.run_id))))
     profile = objects.get_contract(Profile, bucket, keys.run_profile(run.run_id))
     objects.download(bucket, keys.dataset(run.project, validated.dataset.version, "data.parquet"), table)
-    types = preparation.needed(profile, validated.target)
+    types = preparation.needed(profile, validated.target, declared.sensitive)
     raw = parquet.load_columns(table, list(types), types)
     ready = preparation.prepare(run.project, declared, profile, validated, raw)
     objects.put_contract(bucket, keys.run_plan(run.run_id), ready.plan)

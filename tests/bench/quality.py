@@ -77,7 +77,7 @@ def prepared(file: Path, spec: Spec) -> tuple[Validated, tuple[str, ...], Prepar
             lambda path: path.write_bytes(data) and None, len(data), file.name, spec, None, Path(work), 1 << 30
         )
         validated, profile = outcome.accepted_or_refused()
-        types = preparation.needed(profile, validated.target)
+        types = preparation.needed(profile, validated.target, spec.sensitive)
         raw = parquet.load_columns(Path(work) / validation.TABLE, list(types), types)
         leaks = tuple(column.name for column in profile.columns if column.role == "leak")
         return validated, leaks, preparation.prepare("trial", spec, profile, validated, raw)
@@ -91,7 +91,7 @@ def search(file: Path, spec: Spec, clock: Callable[[], float] = time.perf_counte
     scores = [fitting.score_of(result, plan.metric) for result in results]
     refit = refitting.refit(plan, ready.train, ready.holdout, scores)
     trained = Trained(
-        refit.fit.candidate,
+        refit.fit,
         Model.load(refit.onnx, refit.signature),
         Model.load(refit.baseline_onnx, refit.signature),
         load_prediction(save_prediction(refit.reference)),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidemill.contracts import Evaluation, InputField, Parity, Signature, dumps, loads
+from tidemill.contracts import Evaluation, Fit, InputField, Parity, Signature, dumps, loads
 from tidemill.errors import GateRefused, ParityError
 from tidemill.learning import evaluation
 from tidemill.learning.evaluation import InService, Trained
@@ -64,7 +64,7 @@ def trained(signature: Signature, slope: float = 2.0, reference_shift: float = 0
         if said.values is not None
         else Prediction(labels=said.labels, probabilities=said.probabilities + reference_shift)
     )
-    return Trained("linear", model, baseline, shifted)
+    return Trained(Fit("linear", {}, 0, {}, "3.11"), model, baseline, shifted)
 
 
 def test_the_metrics_are_of_the_graph_on_every_holdout_row() -> None:

@@ -5,7 +5,7 @@ Needs numpy and ONNX Runtime only: what is measured here is what predictions wil
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,25 +13,28 @@ import numpy as np
 from tidemill.contracts import (
     ChampionComparison,
     ColumnType,
+    Conformal,
+    Coverage,
     Evaluated,
     Evaluation,
-    Importance,
+    Fit,
     Parity,
     Signature,
 )
-from tidemill.errors import GateRefused, ParityError
-from tidemill.learning.rows import Rows
-from tidemill.rules import bootstrap, gates
-from tidemill.rules.metrics import Outcomes, all_of, improvement, score
+from tidemill.errors import GateRefused, InputRefused, ParityError
+from tidemill.learning import explanation, slices
+from tidemill.learning.rows import Rows, outcomes
+from tidemill.rules import bootstrap, fairness, gates
+from tidemill.rules.metrics import Outcomes, all_of, score
+from tidemill.serving.conformal import interval, prediction_sets
 from tidemill.serving.scoring import Model, Prediction
 from tidemill.spec import Spec, default_metric
 
 #: Scores may differ by this much between ONNX and scikit-learn, values by this much of their size.
 TOLERANCE = 1e-5
 
-#: Rows and repeats of the permutation importance.
-_IMPORTANCE_ROWS = 2000
-_IMPORTANCE_REPEATS = 3
+#: Confidences whose intervals or sets are tried on the holdout.
+CONFIDENCES = (0.8, 0.9, 0.95)
 #: Points of a drawn curve, and of a scatter plot.
 _CURVE_POINTS = 200
 _SCATTER_POINTS = 2000
@@ -43,7 +46,7 @@ _RESIDUAL_BINS = 30
 class Trained:
     """What `train` has left for the evaluation."""
 
-    candidate: str
+    fit: Fit
     model: Model
     baseline: Model
     reference: Prediction  #: the fitted estimator's own predictions on the holdout
@@ -62,29 +65,44 @@ def evaluate(spec: Spec, holdout: Rows, trained: Trained, champion: InService | 
 
     Whether it may go on is said by `check`, after the evaluation has been stored.
     """
-    signature = trained.model.signature
+    model, signature = trained.model, trained.model.signature
     metric = spec.metric or default_metric(signature.task)
-    predicted = trained.model.predict(holdout.columns)
-    outcomes = _outcomes(signature, holdout, predicted)
-    measured = bootstrap.intervals(all_of(signature.task), outcomes, spec.seed)
+    predicted = model.predict(holdout.columns)
+    happened = outcomes(holdout, predicted, signature)
+    measured = bootstrap.intervals(all_of(signature.task), happened, spec.seed)
     intervals = {name: item for name, item in measured.items() if not np.isnan(item.value)}
-    baseline = score(intervals, _outcomes(signature, holdout, trained.baseline.predict(holdout.columns)))
-    compared = _compare(metric, outcomes, holdout, signature, champion, spec.seed) if metric in intervals else None
+    baseline = score(intervals, outcomes(holdout, trained.baseline.predict(holdout.columns), signature))
+    defined = metric in intervals
+    compared = _compare(metric, happened, holdout, signature, champion, spec.seed) if defined else None
+    importance = explanation.importance(metric, model, holdout, spec.seed) if defined else ()
+    levels = slices.by_level(holdout.extra, metric, happened, spec.seed)
+    places = {item.feature: place for place, item in enumerate(importance)}
+    ranked = sorted(signature.inputs, key=lambda field: places.get(field.name, 0))
+    names = model.encoder.encoded_names
+    worst = slices.worst(ranked, names, holdout, metric, happened, intervals[metric], spec.seed) if defined else ()
     return Evaluation(
         task=signature.task,
         target=signature.target,
         metric=metric,
-        candidate=trained.candidate,
+        candidate=trained.fit.candidate,
         rows=len(holdout),
         holdout=intervals,
         baseline=baseline,
-        gates=gates.judge(spec.gates, metric, intervals, baseline, _standing(metric, champion, compared, signature)),
-        importance=_importance(metric, trained.model, holdout, spec.seed) if metric in intervals else (),
+        gates=(
+            *gates.judge(spec.gates, metric, intervals, baseline, _standing(metric, champion, compared, signature)),
+            *fairness.judge(spec, levels),
+        ),
+        importance=importance,
         parity=prove(trained.reference, predicted),
         champion=compared,
         classes=signature.classes,
         positive_class=signature.positive_class,
-        curves=_curves(signature, outcomes, spec.seed),
+        curves=_curves(signature, happened, spec.seed),
+        effects=explanation.effects(model, holdout, importance, spec.seed),
+        slices=(*levels, *worst),
+        coverage=_coverage(signature.conformal, predicted, holdout.target),
+        members=trained.fit.members,
+        decisions=trained.fit.decisions,
     )
 
 
@@ -138,14 +156,29 @@ def _largest(differences: np.ndarray) -> float:
     return float(np.max(np.nan_to_num(differences, nan=1e300, posinf=1e300), initial=0.0))
 
 
-def _outcomes(signature: Signature, holdout: Rows, predicted: Prediction) -> Outcomes:
-    return Outcomes(
-        holdout.target, predicted.probabilities, predicted.values, _positive(signature), signature.threshold
-    )
+# --- how far a single prediction may be off ----------------------------------------------------
 
 
-def _positive(signature: Signature) -> int:
-    return signature.classes.index(signature.positive_class) if signature.positive_class in signature.classes else 1
+def _coverage(conformal: Conformal | None, predicted: Prediction, actual: np.ndarray) -> dict[str, Coverage]:
+    """What intervals or sets of some confidences held on the holdout; one that the model cannot promise is absent."""
+    found: dict[str, Coverage] = {}
+    for confidence in CONFIDENCES if conformal else ():
+        assert conformal is not None
+        try:
+            found[str(confidence)] = _covered(conformal, predicted, actual, confidence)
+        except InputRefused:  # too few scores were kept for so much
+            continue
+    return found
+
+
+def _covered(conformal: Conformal, predicted: Prediction, actual: np.ndarray, confidence: float) -> Coverage:
+    if predicted.values is not None:
+        low, high = interval(predicted.values, predicted.scale, conformal, confidence)
+        return Coverage(float(((low <= actual) & (actual <= high)).mean()), float((high - low).mean()))
+    assert predicted.probabilities is not None
+    held = prediction_sets(predicted.probabilities, conformal, confidence)
+    right = held[np.arange(len(actual)), actual.astype(np.int64)]
+    return Coverage(float(right.mean()), float(held.sum(axis=1).mean()))
 
 
 # --- the model in service ----------------------------------------------------------------------
@@ -156,7 +189,12 @@ def _compare(
 ) -> ChampionComparison | None:
     if champion is None or _misfit(champion.model.signature, signature):
         return None
-    old = _outcomes(signature, holdout, champion.model.predict(holdout.columns))
+    # The champion's labels follow its own threshold, of which the metrics are told as that of the new positive class.
+    theirs = champion.model.signature
+    same = theirs.threshold is None or theirs.positive_class == signature.positive_class
+    threshold = theirs.threshold if same else 1 - theirs.threshold  # type: ignore[operator]
+    judged = replace(signature, threshold=threshold)
+    old = outcomes(holdout, champion.model.predict(holdout.columns), judged)
     measured = bootstrap.intervals(all_of(signature.task), old, seed)
     return ChampionComparison(
         version=champion.version,
@@ -201,31 +239,6 @@ def _encoding(kind: ColumnType) -> str:
     return {"integer": "number", "number": "number", "date": "date"}.get(kind, "text")
 
 
-# --- what drives the predictions ---------------------------------------------------------------
-
-
-def _importance(metric: str, model: Model, holdout: Rows, seed: int) -> tuple[Importance, ...]:
-    """Permutation importance (Breiman, Random Forests, 2001): the metric's loss when a raw column is shuffled."""
-    generator = np.random.default_rng(seed)
-    sample = generator.permutation(len(holdout))[:_IMPORTANCE_ROWS]
-    columns = {name: values[sample] for name, values in holdout.columns.items()}
-    rows = Rows(columns, holdout.target[sample])
-
-    def measure(changed: dict[str, np.ndarray]) -> float:
-        return score([metric], _outcomes(model.signature, rows, model.predict(columns | changed)))[metric]
-
-    whole = measure({})
-    found = []
-    for field in model.signature.inputs:
-        losses = []
-        for _ in range(_IMPORTANCE_REPEATS):
-            order = generator.permutation(len(rows))
-            shuffled = {name: columns[name][order] for name in model.encoder.encoded_names[field.name]}
-            losses.append(improvement(metric, whole, measure(shuffled)))
-        found.append(Importance(field.name, float(np.mean(losses)), float(np.std(losses))))
-    return tuple(sorted(found, key=lambda item: -item.mean))
-
-
 # --- curves ------------------------------------------------------------------------------------
 
 
@@ -233,11 +246,15 @@ def _curves(signature: Signature, outcomes: Outcomes, seed: int) -> dict[str, di
     if outcomes.values is not None:
         return _value_curves(outcomes.actual, outcomes.values, seed)
     classes = len(signature.classes)
-    codes = outcomes.codes
-    matrix = np.bincount(codes * classes + outcomes.predicted, minlength=classes * classes).reshape(classes, classes)
+    codes, named = outcomes.codes, outcomes.predicted
+    matrix = np.bincount(codes * classes + named, minlength=classes * classes).reshape(classes, classes)
     curves: dict[str, dict[str, Any]] = {"confusion": {"labels": list(signature.classes), "matrix": matrix.tolist()}}
     if signature.task == "binary":
         curves |= _ranking_curves(outcomes)
+        curves["calibration"] = _calibration(outcomes.scores[:, outcomes.positive], codes == outcomes.positive)
+    else:
+        # Of many classes: the probability of the named one against how often it was right.
+        curves["calibration"] = _calibration(outcomes.scores[np.arange(len(codes)), named], codes == named)
     return curves
 
 
@@ -254,17 +271,27 @@ def _ranking_curves(outcomes: Outcomes) -> dict[str, dict[str, Any]]:
             "recall": (true / true[-1])[later].tolist(),
             "precision": (true[later] / (true[later] + false[later])).tolist(),
         }
-    scores = outcomes.scores[:, outcomes.positive]
-    happened = outcomes.codes == outcomes.positive
-    bins = np.minimum((scores * _CALIBRATION_BINS).astype(np.int64), _CALIBRATION_BINS - 1)
+    return curves
+
+
+def _calibration(said: np.ndarray, happened: np.ndarray) -> dict[str, Any]:
+    """Said probabilities against what came true, in bins of equal width.
+
+    `error` is the expected calibration error: the mean distance of the two, over the rows (Naeini et al., Obtaining
+    Well Calibrated Probabilities Using Bayesian Binning, 2015).
+    """
+    bins = np.minimum((said * _CALIBRATION_BINS).astype(np.int64), _CALIBRATION_BINS - 1)
     count = np.bincount(bins, minlength=_CALIBRATION_BINS)
     filled = count > 0
-    curves["calibration"] = {
-        "predicted": (np.bincount(bins, scores, _CALIBRATION_BINS)[filled] / count[filled]).tolist(),
-        "observed": (np.bincount(bins, happened, _CALIBRATION_BINS)[filled] / count[filled]).tolist(),
+    predicted, observed = (
+        np.bincount(bins, values, _CALIBRATION_BINS)[filled] / count[filled] for values in (said, happened)
+    )
+    return {
+        "predicted": predicted.tolist(),
+        "observed": observed.tolist(),
         "count": count[filled].tolist(),
+        "error": float(np.average(np.abs(predicted - observed), weights=count[filled])),
     }
-    return curves
 
 
 def _value_curves(actual: np.ndarray, predicted: np.ndarray, seed: int) -> dict[str, dict[str, Any]]:

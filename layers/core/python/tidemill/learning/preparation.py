@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,10 +11,11 @@ import numpy as np
 
 from tidemill.contracts import ColumnProfile, ColumnType, InputField, Profile, Validated
 from tidemill.errors import DataRefused, SpecError
-from tidemill.learning import candidates, splits
+from tidemill.learning import candidates, slices, splits
 from tidemill.learning.plan import Plan
 from tidemill.learning.rows import Rows
 from tidemill.learning.splits import Constraints
+from tidemill.rules import fairness
 from tidemill.serving import features
 from tidemill.spec import METRICS, Spec, default_metric
 
@@ -33,10 +34,10 @@ class Preparation:
     holdout: Rows
 
 
-def needed(profile: Profile, target: str | None) -> dict[str, ColumnType]:
-    """The columns that `prepare` reads, with their types."""
-    used = ("feature", "time", "group")
-    return {column.name: column.type for column in profile.columns if column.role in used or column.name == target}
+def needed(profile: Profile, target: str | None, sensitive: Sequence[str] = ()) -> dict[str, ColumnType]:
+    """The columns that `prepare` reads, with their types; the sensitive ones whatever else they are used for."""
+    used, named = ("feature", "time", "group"), (target, *sensitive)
+    return {column.name: column.type for column in profile.columns if column.role in used or column.name in named}
 
 
 def prepare(
@@ -54,7 +55,7 @@ def prepare(
     DataRefused
         the table cannot be split as the spec asks.
     SpecError
-        the deciding metric or positive class does not fit the target.
+        the deciding metric, positive class or fairness gates do not fit the target, or a sensitive column is unknown.
     """
     task, name = validated.task, validated.target
     metric = spec.metric or default_metric(task)
@@ -62,6 +63,8 @@ def prepare(
         if asked not in METRICS[task]:
             accepted = ", ".join(METRICS[task])
             raise SpecError(f"the spec names the metric {asked!r}, but the task is {task}: accepted are {accepted}")
+    fairness.check(spec, task)
+    compared = slices.sensitive_columns(spec.sensitive, name, profile.columns, raw)
     inputs = tuple(
         _input(column, raw[column.name])
         for column in profile.columns
@@ -89,7 +92,8 @@ def prepare(
         )
     encoded = features.encode(inputs, {field.name: raw[field.name] for field in inputs})
     train = Rows({column: values[learned] for column, values in encoded.items()}, target[learned], assigned)
-    holdout = Rows({column: values[held] for column, values in encoded.items()}, target[held])
+    extra = {column: values[held] for column, values in compared.items()}
+    holdout = Rows({column: values[held] for column, values in encoded.items()}, target[held], extra=extra)
     plan = Plan(
         model=model,
         task=task,

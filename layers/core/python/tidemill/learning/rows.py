@@ -6,16 +6,19 @@ predicts on the holdout, `evaluate` proves the exported graph against it. numpy 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from tidemill.contracts import Signature
+from tidemill.rules.metrics import Outcomes
 from tidemill.serving import columns
 from tidemill.serving.prediction import Prediction
 
 _COLUMN = "column:"
 _TARGET = "target"
 _FOLD = "fold"
+_EXTRA = "extra:"
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,14 @@ class Rows:
         (n,) float64: the value, or the index of the class in the signature's classes.
     folds
         (n,) int64: the fold in which a row is held out, -1 when it is trained on in all; None for the holdout.
+    extra
+        raw columns that rows are compared by and the model does not get, each of shape (n,): numbers or text.
     """
 
     columns: dict[str, np.ndarray]
     target: np.ndarray
     folds: np.ndarray | None = None
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.target)
@@ -42,14 +48,25 @@ class Rows:
     def save(self) -> bytes:
         """The bytes of an .npz file; the same rows give the same bytes."""
         entries = {_COLUMN + name: values for name, values in self.columns.items()} | {_TARGET: self.target}
+        entries |= {_EXTRA + name: values for name, values in self.extra.items()}
         return columns.save(entries | ({} if self.folds is None else {_FOLD: self.folds}))
 
     @classmethod
     def load(cls, data: bytes) -> Rows:
         """The rows that `save` wrote."""
         entries = columns.load(data)
-        inputs = {name.removeprefix(_COLUMN): item for name, item in entries.items() if name.startswith(_COLUMN)}
-        return cls(inputs, entries[_TARGET], entries.get(_FOLD))
+        return cls(_part(entries, _COLUMN), entries[_TARGET], entries.get(_FOLD), _part(entries, _EXTRA))
+
+
+def _part(entries: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): item for name, item in entries.items() if name.startswith(prefix)}
+
+
+def outcomes(rows: Rows, predicted: Prediction, signature: Signature) -> Outcomes:
+    """What happened in the rows and what a model of the signature said, for the metrics."""
+    classes = signature.classes
+    positive = classes.index(signature.positive_class) if signature.positive_class in classes else 1
+    return Outcomes(rows.target, predicted.probabilities, predicted.values, positive, signature.threshold)
 
 
 def save_prediction(prediction: Prediction) -> bytes:

@@ -25,14 +25,16 @@ _WEIGHTS = 2_000_000
 _BOUNDS = (2.5, 97.5)
 
 
-def intervals(names: Iterable[str], outcomes: Outcomes, seed: int) -> dict[str, Interval]:
-    """Each metric's value on all rows with its 95% interval.
+def intervals(
+    names: Iterable[str], outcomes: Outcomes, seed: int, resamples: int = MOST_RESAMPLES
+) -> dict[str, Interval]:
+    """Each metric's value on all rows with its 95% interval, from at most so many resamples.
 
     A metric that is not defined on all rows (one class only) has a NaN value and bounds.
     """
     names = tuple(names)
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for weights in _resamples(len(outcomes.actual), seed):
+    for weights in _resamples(len(outcomes.actual), seed, resamples):
         for name in names:
             drawn[name].append(score_resamples(name, outcomes, weights))
     values = score(names, outcomes)
@@ -50,10 +52,10 @@ def difference(name: str, new: Outcomes, old: Outcomes, seed: int) -> Interval:
     return _interval(value, sign * np.concatenate(drawn))
 
 
-def _resamples(rows: int, seed: int) -> Iterator[np.ndarray]:
+def _resamples(rows: int, seed: int, most: int = MOST_RESAMPLES) -> Iterator[np.ndarray]:
     """How often each row was drawn, (resamples, rows) at a time."""
     generator = np.random.default_rng(seed)
-    left = int(np.clip(_DRAWN_ROWS // rows, FEWEST_RESAMPLES, MOST_RESAMPLES))
+    left = int(np.clip(_DRAWN_ROWS // rows, FEWEST_RESAMPLES, most))
     while left:
         some = min(left, max(1, _WEIGHTS // rows))
         picked = generator.integers(rows, size=(some, rows)) + np.arange(some)[:, None] * rows
