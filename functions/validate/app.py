@@ -31,12 +31,13 @@ def validate(run: Run, config: ValidateSettings, objects: Objects, registry: Reg
         previous=datasets.previous_profile(run, bucket, objects, registry),
         work=work,
         max_bytes=config.max_upload_mb * 2**20,
+        suggested=datasets.suggested_contract(run, bucket, objects),
+        run_id=run.run_id,
     )
-    objects.put_contract(bucket, keys.run_checks(run.run_id), outcome.checks)
-    if outcome.profile is not None:
-        objects.put_contract(bucket, keys.run_profile(run.run_id), outcome.profile)
-    validated, profile = outcome.accepted_or_refused()
-    datasets.accept(run, bucket, objects, registry, validated, work / validation.TABLE, profile, outcome.checks)
+    found = datasets.Found(outcome.checks, outcome.profile, outcome.contract)
+    datasets.keep(run, bucket, objects, found)
+    validated, _ = outcome.accepted_or_refused()
+    datasets.accept(run, bucket, objects, registry, validated, work / validation.TABLE, found, outcome.suggested)
     return validated
 
 

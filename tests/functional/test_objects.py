@@ -43,6 +43,12 @@ def test_the_same_write_twice_leaves_one_object(objects: Objects) -> None:
     assert objects.get_contract(CandidateScore, ARTIFACTS, "runs/1/train/a.json") == CandidateScore("a", 0.5, 1.0)
 
 
+def test_of_two_first_writes_one_is_kept(objects: Objects) -> None:
+    assert objects.put_new(ARTIFACTS, "datasets/churn/contract.json", b"first")
+    assert not objects.put_new(ARTIFACTS, "datasets/churn/contract.json", b"second")
+    assert objects.get(ARTIFACTS, "datasets/churn/contract.json") == b"first"
+
+
 def test_head_tells_what_the_event_of_the_upload_told(objects: Objects) -> None:
     objects.put(DATA, "a.csv", b"12345")
     head = objects.head(DATA, "a.csv")

@@ -11,7 +11,7 @@ import pytest
 
 from tidemill import contracts, keys
 from tidemill.aws.registry import DatasetRecord
-from tidemill.contracts import Check, Profile, Run, Source, Validated
+from tidemill.contracts import Check, DataContract, Profile, Run, Source, Validated
 from tidemill.errors import DataRefused, NotFound, SpecError
 from tidemill.settings import ValidateSettings
 
@@ -57,6 +57,9 @@ class World:
     def put_contract(self, bucket: str, key: str, value: Any) -> None:
         self.objects[(bucket, key)] = contracts.dumps(value)
 
+    def put_new(self, bucket: str, key: str, data: bytes) -> bool:
+        return self.objects.setdefault((bucket, key), data) is data
+
     def download(self, bucket: str, key: str, path: Path, version_id: str) -> None:
         assert version_id.startswith("v")
         path.write_bytes(self.get(bucket, key))
@@ -80,6 +83,7 @@ class Buckets:
 
     def __init__(self, world: World) -> None:
         self.get, self.get_contract, self.put_contract = world.get, world.get_contract, world.put_contract
+        self.put_new = world.put_new
         self.download, self.upload = world.download, world.upload_file
 
 
@@ -132,14 +136,25 @@ def test_a_file_above_the_limit_is_not_downloaded(app: Any, world: World, tmp_pa
         run_stage(app, world, run, tmp_path)
 
 
-def test_the_schema_is_compared_with_the_last_table_of_another_run(app: Any, world: World, tmp_path: Path) -> None:
+def test_the_first_accepted_table_makes_the_contract_that_others_are_held_to(
+    app: Any, world: World, tmp_path: Path
+) -> None:
     first = run_stage(app, world, world.upload(TABLE, 1), tmp_path)
+    contract = world.get_contract(DataContract, "artifacts", keys.data_contract("churn"))
+    assert (contract.run_id, contract.dataset_version) == (f"{1:032x}", first.dataset.version)
+    checks = world.checks(world.upload(TABLE, 1))
     second = world.upload(TABLE.replace(b"tenure", b"months"), 2)
     for _ in range(2):
-        with pytest.raises(DataRefused, match="the column 'tenure' of the previous version is missing"):
+        with pytest.raises(DataRefused, match="the column 'tenure' of the data contract is missing"):
             run_stage(app, world, second, tmp_path)
     third = world.upload(TABLE, 1)
     assert run_stage(app, world, third, tmp_path) == first
+    assert world.checks(third) == checks
+    later = world.upload(TABLE.replace(b"a,", b"z,"), 4)
+    run_stage(app, world, later, tmp_path)
+    assert "'z' (40)" in next(check.detail for check in world.checks(later) if check.name == "contract_domain")
+    assert world.get_contract(DataContract, "artifacts", keys.data_contract("churn")) == contract
+    assert world.get_contract(DataContract, "artifacts", keys.run_contract(later.run_id)) == contract
 
 
 def test_a_wrong_spec_is_said_before_the_table_is_read(app: Any, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from tidemill.aws.registry import Registry
 from tidemill.contracts import (
     CandidateResult,
     Check,
+    DataContract,
     Evaluation,
     Lineage,
     Profile,
@@ -82,6 +83,7 @@ class Conclusion:
             dataset=self.registry.dataset_of_run(run.project, run.run_id),
             profile=self._read(Profile, keys.run_profile(run.run_id)),
             checks=self._read(tuple[Check, ...], keys.run_checks(run.run_id)) or (),
+            contract=self._read(DataContract, keys.run_contract(run.run_id)),
             candidates=tuple(candidate for candidate in candidates if candidate),
             evaluation=self._read(Evaluation, keys.run_evaluation(run.run_id)),
             signature=self._read(Signature, keys.run_signature(run.run_id)),

@@ -34,6 +34,8 @@ T = TypeVar("T")
 #: Bytes of one part of a streamed object; S3 takes parts from 5 MiB on, and 10,000 of them.
 PART_BYTES = 16 * 1024 * 1024
 MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "NotFound", "404"})
+#: What a conditional write answers when the object is there, or is being written by another one at this moment.
+THERE_ALREADY = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 CONTENT_TYPES = {
     ".json": "application/json",
     ".html": "text/html; charset=utf-8",
@@ -70,6 +72,17 @@ class Objects:
         """Write an object; the content type follows from the key's suffix unless given. Raises StorageError."""
         with translated(f"write s3://{bucket}/{key}"):
             self._s3.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type or _content_type(key))
+
+    def put_new(self, bucket: str, key: str, data: bytes) -> bool:
+        """Write an object unless it is there already; whether this call wrote it. Raises StorageError."""
+        with translated(f"write s3://{bucket}/{key}"):
+            try:
+                self._s3.put_object(Bucket=bucket, Key=key, Body=data, ContentType=_content_type(key), IfNoneMatch="*")
+            except ClientError as error:
+                if code(error) in THERE_ALREADY:
+                    return False
+                raise
+        return True
 
     def get_contract(self, cls: type[T], bucket: str, key: str) -> T:
         """Read a contract from a JSON object. Raises NotFound, ContractError, StorageError."""

@@ -133,7 +133,7 @@ def _lower_bound(share: float, rows: int, digits: int = 2) -> float:
     """The lower end of Wilson's interval of a share (Probable inference, 1927), rounded down."""
     z2 = ERRORS**2 / rows
     centre = share + z2 / 2 - math.sqrt(z2) * math.sqrt(share * (1 - share) + z2 / 4)
-    return math.floor(max(centre / (1 + z2), 0.0) * 10**digits) / 10**digits
+    return float(math.floor(max(centre / (1 + z2), 0.0) * 10**digits) / 10**digits)
 
 
 # --- later tables ------------------------------------------------------------------------------
