@@ -18,6 +18,11 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:,.{max(digits - 1 - exponent, 0)}f}"
 
 
+def signed(value: float) -> str:
+    """A number with its sign: +0.1234, -12.5."""
+    return f"+{number(value)}" if value > 0 else number(value)
+
+
 def metric(value: float | None) -> str:
     """A metric's value; small ones with four decimals, so that they stand below each other: 0.0406, 0.8471, 46,312."""
     if value is None or not math.isfinite(value):

@@ -26,7 +26,7 @@ class PredictionFailed(TidemillError):
 
 @dataclass(frozen=True)
 class Answer:
-    """Predictions in the order of the rows: numbers, or {"label": ..., "probabilities": [...]}."""
+    """Predictions in the order of the rows: numbers, or {"label": ..., "probabilities": [...]}; or explanations."""
 
     predictions: list[Any]
     version: int  #: of the model that answered
@@ -80,13 +80,24 @@ class PredictionApi:
         learned = document["metadata"]["tidemill"]
         return Described(from_json(Signature, learned), int(learned["version"]))
 
-    def predict(self, model: str, instances: Sequence[Any], version: int | None = None) -> Answer:
-        """Predict rows, each an object of inputs. Raises PredictionFailed with what the endpoint says."""
-        body = json.dumps({"instances": list(instances)}).encode()
-        document, headers = self._ask("POST", f"{self.model_url(model, version)}:predict", body)
-        return Answer(
-            document["predictions"], int(headers["x-tidemill-version"]), headers.get("x-tidemill-prediction-id", "")
-        )
+    def predict(
+        self, model: str, instances: Sequence[Any], version: int | None = None, confidence: float | None = None
+    ) -> Answer:
+        """Predict rows, each an object of inputs, with intervals or sets of a confidence when one is given.
+
+        Raises PredictionFailed with what the endpoint says.
+        """
+        asked = {"instances": list(instances)} | ({} if confidence is None else {"confidence": confidence})
+        return self._answer("predict", "predictions", model, asked, version)
+
+    def explain(self, model: str, instances: Sequence[Any], version: int | None = None) -> Answer:
+        """What each input adds to each row's score. Raises PredictionFailed with what the endpoint says."""
+        return self._answer("explain", "explanations", model, {"instances": list(instances)}, version)
+
+    def _answer(self, verb: str, name: str, model: str, asked: dict[str, Any], version: int | None) -> Answer:
+        url = f"{self.model_url(model, version)}:{verb}"
+        document, headers = self._ask("POST", url, json.dumps(asked).encode())
+        return Answer(document[name], int(headers["x-tidemill-version"]), headers.get("x-tidemill-prediction-id", ""))
 
     def _ask(self, method: str, url: str, body: bytes | None = None) -> tuple[Any, Any]:
         headers = {"x-api-key": self._key, "content-type": "application/json", "accept": "application/json"}

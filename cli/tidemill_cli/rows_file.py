@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,15 +90,28 @@ def _value(field: InputField, text: str) -> Any:
 
 
 def scored(rows: Rows, signature: Signature, predictions: Sequence[Any]) -> str:
-    """The rows as CSV text, followed by `prediction` and, for a classifier, `probability_<class>` for each class."""
-    added = ["prediction", *(f"probability_{name}" for name in signature.classes)]
+    """The rows as CSV text, followed by `prediction`, for a classifier `probability_<class>` for each class, and what
+    else was answered: `low`, `high`, `set`, `review`."""
+    added = [_cells(prediction, signature) for prediction in predictions]
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*rows.header, *_free(added, rows.header)])
-    for line, prediction in zip(rows.cells, predictions, strict=True):
-        values = [prediction["label"], *prediction["probabilities"]] if signature.classes else [prediction]
-        writer.writerow([*line, *values])
+    writer.writerow([*rows.header, *_free(added[0], rows.header)])
+    for line, cells in zip(rows.cells, added, strict=True):
+        writer.writerow([*line, *cells.values()])
     return text.getvalue()
+
+
+def _cells(prediction: Any, signature: Signature) -> dict[str, Any]:
+    """What was answered for one row, by column."""
+    if not isinstance(prediction, Mapping):
+        return {"prediction": prediction}
+    cells = {"prediction": prediction["label" if "label" in prediction else "value"]}
+    for name, value in prediction.items():
+        if name == "probabilities":
+            cells |= {f"probability_{label}": share for label, share in zip(signature.classes, value, strict=True)}
+        elif name not in ("label", "value"):
+            cells[name] = " | ".join(value) if isinstance(value, list) else value
+    return cells
 
 
 def _free(names: Iterable[str], taken: Iterable[str]) -> list[str]:

@@ -36,6 +36,13 @@ BATCH_ROWS = 500
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where the rows of --file with their predictions go. [default: stdout]",
 )
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Also give the interval, or the set of classes, that is right so often, such as 0.9.",
+)
+@click.option("--explain", is_flag=True, help="Say what each input adds to the score instead; at most 20 rows.")
 @click.option("--version", type=click.IntRange(min=1), help="Which version to ask. [default: the champion]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_session
@@ -46,6 +53,8 @@ def command(
     file: Path | None,
     typical: bool,
     out: Path | None,
+    confidence: float | None,
+    explain: bool,
     version: int | None,
     as_json: bool,
 ) -> None:
@@ -60,18 +69,24 @@ def command(
     Examples:
       tidemill predict churn --typical
       tidemill predict churn --row '{"tenure": 3, "contract": "month-to-month"}'
-      tidemill predict churn --file rows.csv --out predictions.csv
+      tidemill predict churn --row '{"tenure": 3, "contract": "month-to-month"}' --explain
+      tidemill predict churn --file rows.csv --confidence 0.9 --out predictions.csv
       tidemill predict churn --file rows.csv --version 1 --json
     """
     if bool(rows) + (file is not None) + typical != 1:
         raise click.UsageError("give the rows by one of --row, --file and --typical")
     if out is not None and (file is None or as_json):
         raise click.UsageError("--out goes with --file, and not with --json")
+    if explain and (file is not None or confidence is not None):
+        raise click.UsageError("--explain goes with --row or --typical, and not with --confidence")
     if file is not None:
-        _predict_file(session, model, file, out, version, as_json)
+        _predict_file(session, model, file, out, confidence, version, as_json)
         return
     instances = [_typical_row(session, model, version)] if typical else [_row(text) for text in rows]
-    answer = session.api.predict(model, instances, version)
+    if explain:
+        _explain(session, model, instances, version, as_json)
+        return
+    answer = session.api.predict(model, instances, version, confidence)
     if as_json:
         display.document(_document(model, [answer]))
         return
@@ -81,8 +96,28 @@ def command(
     click.echo(f"model {model}, version {answer.version}, prediction {answer.prediction_id}", err=True)
 
 
+def _explain(session: Session, model: str, instances: list[dict[str, Any]], version: int | None, as_json: bool) -> None:
+    answer = session.api.explain(model, instances, version)
+    if as_json:
+        display.document({"model": model, "version": answer.version, "explanations": answer.predictions})
+        return
+    target = session.api.describe(model, answer.version).signature.target or "the score"
+    for said in answer.predictions:
+        what = f"probability of {target} {said['of']}" if said["of"] else target
+        click.echo(f"{what}: {figures.number(said['score'])}, usually {figures.number(said['base'])}")
+        rows = [(name, figures.signed(value)) for name, value in said["contributions"].items()]
+        display.console().print(display.table(("input", "adds"), rows, right=("adds",)))
+    click.echo(f"model {model}, version {answer.version}", err=True)
+
+
 def _predict_file(
-    session: Session, model: str, file: Path, out: Path | None, version: int | None, as_json: bool
+    session: Session,
+    model: str,
+    file: Path,
+    out: Path | None,
+    confidence: float | None,
+    version: int | None,
+    as_json: bool,
 ) -> None:
     from tidemill_cli import rows_file
 
@@ -92,7 +127,8 @@ def _predict_file(
     if aside:
         click.echo(f"left aside, being no inputs of {model}: {', '.join(aside)}", err=True)
     # One version answers all batches, also when the alias moves between two of them.
-    answers = _in_batches(session, model, described.version, rows_file.instances(rows, described.signature), file)
+    instances = rows_file.instances(rows, described.signature)
+    answers = _in_batches(session, model, described.version, instances, file, confidence)
     if as_json:
         display.document(_document(model, answers))
         return
@@ -102,7 +138,12 @@ def _predict_file(
 
 
 def _in_batches(
-    session: Session, model: str, version: int, instances: list[dict[str, Any]], file: Path
+    session: Session,
+    model: str,
+    version: int,
+    instances: list[dict[str, Any]],
+    file: Path,
+    confidence: float | None,
 ) -> list[Answer]:
     from tidemill_cli.prediction_api import PredictionFailed
 
@@ -110,7 +151,7 @@ def _in_batches(
     for start in range(0, len(instances), BATCH_ROWS):
         batch = instances[start : start + BATCH_ROWS]
         try:
-            answers.append(session.api.predict(model, batch, version))
+            answers.append(session.api.predict(model, batch, version, confidence))
         except PredictionFailed as error:
             if len(batch) == len(instances):
                 raise
@@ -158,7 +199,22 @@ def _document(model: str, answers: list[Answer]) -> dict[str, Any]:
 def words(prediction: Any, signature: Signature) -> str:
     """A prediction as a person reads it, for a classifier with the probability of each class, the likeliest first."""
     if not signature.classes:
-        return f"{signature.target}: {figures.number(prediction, 6)}"
+        value = prediction["value"] if isinstance(prediction, dict) else prediction
+        return f"{signature.target}: {figures.number(value, 6)}{_certainty(prediction)}"
     shares = sorted(zip(prediction["probabilities"], signature.classes, strict=True), reverse=True)
     said = ", ".join(f"{name} {share:.1%}" for share, name in shares)
-    return f"{signature.target}: {prediction['label']}  ({said})"
+    return f"{signature.target}: {prediction['label']}  ({said}){_certainty(prediction)}"
+
+
+def _certainty(prediction: Any) -> str:
+    """What a prediction says about how sure it is."""
+    if not isinstance(prediction, dict):
+        return ""
+    said = []
+    if "low" in prediction:
+        said.append(f"{figures.number(prediction['low'], 6)} to {figures.number(prediction['high'], 6)}")
+    if "set" in prediction:
+        said.append(" or ".join(prediction["set"]))
+    if prediction.get("review"):
+        said.append("to be reviewed")
+    return "".join(f", {part}" for part in said)

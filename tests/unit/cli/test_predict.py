@@ -35,7 +35,18 @@ class Http:
         if method == "GET":
             learned = to_json(self.signature) | {"version": self.version, "metric": "roc_auc", "value": 0.88}
             return self._good({"metadata": {"tidemill": learned}})
-        return self._good({"predictions": [self._predict(row) for row in json.loads(body)["instances"]]})
+        asked = json.loads(body)
+        if url.endswith(":explain"):
+            parts = {"tenure": 0.42, "contract": -0.02}
+            said = {"score": 0.9, "base": 0.5, "contributions": parts, "of": "Yes"}
+            return self._good({"explanations": [said for _ in asked["instances"]]})
+        predictions = [self._predict(row) for row in asked["instances"]]
+        if "confidence" in asked:
+            predictions = [self._with_range(value) for value in predictions]
+        return self._good({"predictions": predictions})
+
+    def _with_range(self, value):
+        return value | {"set": ["No", "Yes"]} if self.signature.classes else {"value": value, "low": 1.0, "high": 70.5}
 
     def _predict(self, row):
         if not self.signature.classes:
@@ -71,6 +82,33 @@ def test_row_goes_to_the_champion_with_the_key(world, http):
     assert headers["x-api-key"] == "secret-key"
     assert out == "Churn: Yes  (Yes 90.0%, No 10.0%)\n"
     assert "version 2" in err
+
+
+def test_a_confidence_is_asked_for_and_shown(world, http):
+    _, out, _ = world.tidemill("predict", "churn", "--row", '{"tenure": 3}', "--confidence", "0.9")
+    assert http.requests[0][2]["confidence"] == 0.9
+    assert out == "Churn: Yes  (Yes 90.0%, No 10.0%), No or Yes\n"
+    http.signature = PRICE
+    _, out, _ = world.tidemill("predict", "price", "--row", '{"tenure": 3}', "--confidence", "0.9")
+    assert out == "price: 30.0000, 1.00000 to 70.5000\n"
+
+
+def test_a_confidence_adds_columns_to_a_file(world, http, rows):
+    _, out, _ = world.tidemill("predict", "churn", "--file", str(rows), "--confidence", "0.9")
+    header, first, _ = out.splitlines()
+    assert header == "id,tenure,charges,contract,Churn,prediction,probability_No,probability_Yes,set"
+    assert first == "A,3,70.5,monthly,Yes,Yes,0.1,0.9,No | Yes"
+    http.signature = PRICE
+    _, out, _ = world.tidemill("predict", "price", "--file", str(rows), "--confidence", "0.9")
+    assert out.splitlines()[1] == "A,3,70.5,monthly,Yes,30.0,1.0,70.5"
+
+
+def test_an_explanation_is_shown_by_input(world, http):
+    code, out, _ = world.tidemill("predict", "churn", "--row", '{"tenure": 3}', "--explain")
+    assert code == 0
+    assert http.requests[0][1].endswith("/v1/models/churn:explain")
+    assert out.splitlines()[0] == "probability of Churn Yes: 0.9000, usually 0.5000"
+    assert [line.split() for line in out.splitlines()[2:]] == [["tenure", "+0.4200"], ["contract", "-0.02000"]]
 
 
 def test_version_is_named_in_the_url(world, http):
