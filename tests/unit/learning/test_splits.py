@@ -102,3 +102,51 @@ def test_every_row_is_tested_once(rows, count, seed):
     tested = sum(tested.astype(int) for _, tested in splits.cross_validation(folds, forward=False))
     assert (tested == 1).all()
     assert np.ptp(np.bincount(folds)) <= 1
+
+
+class TestKeys:
+    """What a row holds decides its side, so that it keeps it when the table grows."""
+
+    @staticmethod
+    def table(rows, seed=0):
+        random = np.random.default_rng(seed)
+        return {"age": random.normal(size=rows), "city": random.choice(["a", "b", None], rows).astype(object)}
+
+    def held(self, table, **constraints):
+        keys = splits.keys(table, 7)
+        return splits.holdout(len(keys), 0.2, 7, Constraints(keys=keys, **constraints))
+
+    @pytest.mark.parametrize("classed", [False, True])
+    def test_rows_keep_their_side_when_others_are_appended(self, classed):
+        old, more = self.table(1000), self.table(300, seed=1)
+        grown = {name: np.concatenate([old[name], more[name]]) for name in old}
+        classes = (grown["age"] > 0).astype(float) if classed else None
+        before = self.held(old, classes=None if classes is None else classes[:1000])
+        after = self.held(grown, classes=classes)
+        assert after.sum() == 260
+        trained_before = ~before
+        assert (after[:1000] & trained_before).sum() <= 20
+        shuffled = np.random.default_rng(2).permutation(1000)
+        assert (self.held({name: values[shuffled] for name, values in old.items()}) == self.held(old)[shuffled]).all()
+
+    def test_groups_keep_their_side(self):
+        names = np.array([f"g{i % 50}" for i in range(1000)], dtype=object)
+        before, after = (
+            set(part[self.held({"group": part}, groups=part)]) for part in (names[:500], np.append(names, names[:300]))
+        )
+        assert before == after
+
+    def test_equal_rows_have_equal_keys_and_others_differ(self):
+        keys = splits.keys(
+            {"a": np.array([0.0, -0.0, 1.0, np.nan, np.nan]), "b": np.array(["", "", "", "x", "x"], object)}, 0
+        )
+        assert (keys[0], keys[3]) == (keys[1], keys[4])
+        assert len(set(keys.tolist())) == 3
+        assert not set(keys.tolist()) & set(
+            splits.keys({"a": np.array([0.0, 1.0]), "b": np.array(["", ""], object)}, 1).tolist()
+        )
+
+    def test_the_share_looks_drawn_at_random(self):
+        held = self.held({"id": np.arange(20_000.0)})
+        means = held.reshape(20, 1000).mean(axis=1)
+        assert abs(means - 0.2).max() < 0.05

@@ -77,10 +77,13 @@ def prepare(
     assert name is not None, "a supervised task has a target"
     number = task == "regression"
     classes, target = ((), raw[name].astype(np.float64)) if number else _classes(name, raw[name])
+    named = [column.name for column in profile.columns if column.role in ("feature", "time", "target")]
+    whole = {name: raw[name] for name in ([spec.group_column] if spec.group_column else named)}
     constraints = Constraints(
         classes=None if number else target,
         groups=None if spec.group_column is None else _texts(spec.group_column, raw[spec.group_column]),
         times=None if spec.time_column is None else _times(raw[spec.time_column]),
+        keys=splits.keys(whole, spec.seed),
     )
     held = splits.holdout(len(target), spec.holdout.fraction, spec.seed, constraints)
     learned = ~held

@@ -2,12 +2,15 @@
 
 A unit is what is never divided: a row, or all rows of a group. With times the holdout is
 the newest units and folds go forward in time; else classes keep their shares (rows), or
-units are drawn at random. numpy only, so that `prepare` needs no scikit-learn.
+units are drawn at random. What a row holds decides the draw (`keys`), so that a row keeps its
+side when the table grows: the model in service has then not been trained on the rows that a
+new one is compared with it on. numpy only, so that `prepare` needs no scikit-learn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +23,8 @@ class Constraints:
     classes: np.ndarray | None = None  #: class names, whose shares are kept
     groups: np.ndarray | None = None  #: group names; rows of one group stay together
     times: np.ndarray | None = None  #: float64; a missing time (NaN) is before all others
+    #: uint64, one number for all rows of a group; units of the smallest ones are held out. None: drawn at random.
+    keys: np.ndarray | None = None
 
     def of(self, mask: np.ndarray) -> Constraints:
         """The same for some of the rows."""
@@ -34,14 +39,56 @@ def holdout(rows: int, fraction: float, seed: int, constraints: Constraints) -> 
         chosen = np.zeros(rows, dtype=bool)
         for members in _members(constraints.classes):
             share = min(round(len(members) * fraction), len(members) - 1)
-            chosen[random.permutation(members)[:share]] = True
+            drawn = random.permutation(members) if constraints.keys is None else _by_key(members, constraints.keys)
+            chosen[drawn[:share]] = True
         return chosen
     units = _units(rows, constraints.groups)
     order = _order(units, constraints.times, random)
+    if constraints.keys is not None and constraints.times is None:
+        first = np.unique(units, return_index=True)[1]
+        order = _by_key(np.arange(len(first)), constraints.keys[first])[::-1]
     sizes = np.bincount(units)[order]
     newest_rows = np.cumsum(sizes[::-1])
     count = int(np.abs(newest_rows[:-1] - rows * fraction).argmin()) + 1 if len(order) > 1 else 0
     return np.isin(units, order[len(order) - count :])
+
+
+def keys(columns: Mapping[str, np.ndarray], seed: int) -> np.ndarray:
+    """(rows,) uint64: a number that looks drawn at random and is always the same for the same values.
+
+    Parameters
+    ----------
+    columns
+        float, or object of str and None; each of shape (rows,). Their order does not matter.
+    """
+    total = np.zeros(len(next(iter(columns.values()))), dtype=np.uint64)
+    for name, values in columns.items():
+        if values.dtype.kind == "f":
+            # One zero and one NaN, whatever their bits.
+            bits = np.where(np.isnan(values), np.nan, values + 0.0).astype(np.float64).view(np.uint64)
+        else:
+            levels = {text: _digest(repr(text)) for text in dict.fromkeys(values.tolist())}
+            bits = np.array([levels[text] for text in values.tolist()], dtype=np.uint64)
+        total += _mixed(bits ^ np.uint64(_digest(name)))
+    return _mixed(total + np.uint64(_digest(str(seed))))
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def _mixed(bits: np.ndarray) -> np.ndarray:
+    """Every bit of the result depends on every bit given (splitmix64: Steele, Lea and Flood, 2014)."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: np.ndarray = bits ^ (bits >> np.uint64(31))
+    return mixed
+
+
+def _by_key(members: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Rows or units by rising key."""
+    ordered: np.ndarray = members[np.argsort(keys[members], kind="stable")]
+    return ordered
 
 
 def folds(rows: int, count: int, seed: int, constraints: Constraints) -> np.ndarray:
