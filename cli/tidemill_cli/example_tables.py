@@ -1,4 +1,4 @@
-"""The example tables as files: generated customers, and two tables that come with scikit-learn."""
+"""The example tables as files: generated customers, and three tables that come with scikit-learn."""
 
 from __future__ import annotations
 
@@ -44,6 +44,17 @@ def diabetes() -> bytes:
     )
 
 
+def wine() -> bytes:
+    """Forina's 178 wines: 13 measurements, and which of three cultivars they are from."""
+    from sklearn.datasets import load_wine
+
+    table = load_wine()
+    names = [str(name).replace("/", "_") for name in table.feature_names]
+    cultivars = ("first", "second", "third")
+    rows = ([*row, cultivars[code]] for row, code in zip(table.data.tolist(), table.target.tolist(), strict=True))
+    return _csv([*names, "cultivar"], rows)
+
+
 def _csv(header: list[str], rows: Iterable[list[Any]]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -59,4 +70,5 @@ TABLES: dict[str, Callable[[], bytes]] = {
     "churn_drifted_month.csv": churn_generator.drifted_month,
     "breast_cancer.csv": breast_cancer,
     "diabetes.csv": diabetes,
+    "wine.csv": wine,
 }

@@ -10,13 +10,14 @@ import click
 @click.command(short_help="Write example tables to try it with.")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default=Path("examples"))
 def command(directory: Path) -> None:
-    """Write four example tables as CSV into DIRECTORY (default: examples).
+    """Write five example tables as CSV into DIRECTORY (default: examples).
 
     \b
       churn.csv                 customers of a telephone company, target Churn (Yes or No)
       churn_drifted_month.csv   other customers half a year later, when much had changed
       breast_cancer.csv         measurements of tumours, target diagnosis (benign or malignant)
       diabetes.csv              patients, target progression (a number)
+      wine.csv                  measurements of wines, target cultivar (first, second or third), or none
 
     The churn tables are generated, always the same; the others are scikit-learn's.
 

@@ -21,7 +21,7 @@ def share(table, column, value):
 def test_files_are_written_and_listed(world, tmp_path):
     code, out, _ = world.tidemill("examples", tmp_path / "tables")
     assert code == 0
-    names = ["churn.csv", "churn_drifted_month.csv", "breast_cancer.csv", "diabetes.csv"]
+    names = ["churn.csv", "churn_drifted_month.csv", "breast_cancer.csv", "diabetes.csv", "wine.csv"]
     assert out.splitlines() == [str(tmp_path / "tables" / name) for name in names]
     assert all((tmp_path / "tables" / name).stat().st_size > 10_000 for name in names)
 
@@ -80,3 +80,7 @@ def test_bundled_tables_are_scikit_learns():
     assert len(patients) == 442
     assert patients[0]["age"] == "59"
     assert patients[0]["progression"] == "151"
+    wines = rows(example_tables.wine())
+    assert len(wines) == 178
+    assert wines[0]["alcohol"] == "14.23"
+    assert {row["cultivar"] for row in wines} == {"first", "second", "third"}
