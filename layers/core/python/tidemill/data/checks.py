@@ -32,6 +32,7 @@ PASSED: dict[str, str | None] = {
     "mixed_values": "no column mixes numbers or dates with other texts",
     "ambiguous_dates": "every date has one meaning",
     "infinite_values": "no number is infinite",
+    "personal_data": "no column was recognised as personal data",
     "leak": "no column gives the target away",
     "contract_missing_column": "no column of the data contract is missing",
     "contract_extra_column": "no column is new to the data contract",
@@ -50,9 +51,13 @@ RENAMED = {
 }
 #: Checks that say nothing of a table without a target.
 OF_A_TARGET = frozenset({"target_missing_values", "leak"})
-#: Refusals that no policy can lift, since nothing can be learned without what they ask for.
+#: Refusals that no policy of the checks can lift: nothing can be learned without what they ask for, and personal data
+#: has a policy of its own.
 FINAL = frozenset(
-    {"readable", "declared_type", "target_found", "target_varies", "task", "positive_class", "features_left"}
+    {
+        *("readable", "declared_type", "target_found", "target_varies", "task", "positive_class", "features_left"),
+        "personal_data",
+    }
 )
 
 
@@ -69,9 +74,9 @@ class Checks:
             verdict = self._policy.get(name, verdict)
         self._checks.append(Check(name, column, verdict, detail))
 
-    def passed(self, name: str, detail: str) -> None:
+    def passed(self, name: str, detail: str, column: str | None = None) -> None:
         """Add that a check found nothing to complain about."""
-        self._checks.append(Check(name, None, "pass", detail))
+        self._checks.append(Check(name, column, "pass", detail))
 
     def nothing_found(self, names: Iterable[str]) -> None:
         """Add for each check that found nothing that it passed."""

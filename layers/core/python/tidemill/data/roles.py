@@ -55,6 +55,8 @@ def assign(
         name = column.name
         if target is not None and name == target.name:
             role = Assigned("target")
+        elif column.personal_data is not None and column.type == "empty":
+            role = Assigned("ignored", "personal data, of which no value is kept")
         elif name == spec.time_column:
             role = Assigned("time", "the spec's time column")
         elif name == spec.group_column:

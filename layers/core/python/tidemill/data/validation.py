@@ -19,6 +19,7 @@ from tidemill.contracts import (
     ColumnProfile,
     DataContract,
     DatasetRef,
+    PersonalDataHandling,
     Profile,
     Role,
     Task,
@@ -26,7 +27,7 @@ from tidemill.contracts import (
     Validated,
     Verdict,
 )
-from tidemill.data import column_types, contract, drift, leaks, parquet, roles, statistics, target
+from tidemill.data import column_types, contract, drift, leaks, parquet, personal_data, roles, statistics, target
 from tidemill.data.checks import OF_A_TARGET, PASSED, RENAMED, Checks
 from tidemill.data.column_types import Column
 from tidemill.data.content import check_size
@@ -70,6 +71,7 @@ def validate(
     max_bytes: int,
     suggested: DataContract | None = None,
     run_id: str = "",
+    mask_key: Callable[[], bytes] | None = None,
 ) -> Outcome:
     """Validate an uploaded table.
 
@@ -92,6 +94,8 @@ def validate(
         the project's data contract as its first accepted table suggested it; None before that.
     run_id
         the run that a new data contract names.
+    mask_key
+        gives the secret that personal data is masked with; needed when the spec masks some.
     """
     expected = _named_by(spec)
     expected |= {column.name for known in (previous, suggested) if known for column in known.columns}
@@ -103,14 +107,20 @@ def validate(
     except DataRefused as error:
         return Outcome((Check("readable", None, "refuse", str(error)),), None, None)
     with closing(table.connection):
-        return _Validation(table, spec, previous, suggested, run_id).run(work / TABLE)
+        return _Validation(table, spec, previous, suggested, run_id, mask_key).run(work / TABLE)
 
 
 class _Validation:
     """The validation of one table, step by step."""
 
     def __init__(
-        self, table: Table, spec: Spec, previous: Profile | None, suggested: DataContract | None, run_id: str
+        self,
+        table: Table,
+        spec: Spec,
+        previous: Profile | None,
+        suggested: DataContract | None,
+        run_id: str,
+        mask_key: Callable[[], bytes] | None,
     ) -> None:
         self.table = table
         self.connection = table.connection
@@ -118,13 +128,16 @@ class _Validation:
         self.previous = previous
         self.suggested = suggested
         self.run_id = run_id
+        self.mask_key = mask_key
         self.contract = spec.contract.replacing(suggested or DataContract("", "", 0, ()))
         self.checks = Checks(spec.checks.policy)
 
     def run(self, path: Path) -> Outcome:
         columns = self._typed_columns()
         self._check_reading(columns)
+        personal_data.report(columns, self.checks)
         chosen = target.choose(columns, self.spec, self.previous.target if self.previous else None, self.checks)
+        personal_data.check_uses(columns, chosen.name if chosen else None, self.spec, self.checks)
         rows = self._create_values(columns, chosen)
         counted = [statistics.of_column(self.connection, "typed", column, rows) for column in columns]
         duplicates = statistics.duplicate_rows(self.connection, "typed", columns, rows)
@@ -173,7 +186,16 @@ class _Validation:
         column_types.create_cells(self.connection, len(self.table.names), self.spec.missing_values)
         self.connection.execute("DROP TABLE raw")
         declared = contract.read_as(self.contract, self.table.names) | self.spec.columns
-        return column_types.infer(self.table, declared)
+        columns = column_types.infer(self.table, declared)
+        return self._without_personal_data(columns)
+
+    def _without_personal_data(self, columns: list[Column]) -> list[Column]:
+        """The columns, masked or emptied where the spec says so; what was known of these in clear is forgotten."""
+        policy = PersonalDataHandling(self.spec.personal_data.policy, self.spec.personal_data.columns)
+        columns = personal_data.decided(columns, personal_data.recognise(self.connection, columns), policy)
+        self.previous = personal_data.without_clear_values(self.previous, columns)
+        self.contract = personal_data.without_clear_domains(self.contract, columns)
+        return [personal_data.withheld(column, self.mask_key) for column in columns]
 
     def _create_values(self, columns: Sequence[Column], chosen: Column | None) -> int:
         """Make the table `typed` of the rows that have a target; returns how many."""
@@ -351,6 +373,7 @@ def _profile_of(column: Column, assigned: Assigned, known: Statistics, rows: int
         histogram=known.histogram,
         top=() if assigned.role == "id" else known.top,
         note=assigned.note,
+        personal_data=column.personal_data,
     )
 
 

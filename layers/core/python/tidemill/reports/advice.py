@@ -25,6 +25,7 @@ ADVICE: dict[str, str] = {
     "mixed_values": "Words among numbers often stand for missing; `missing_values` in the spec names them.",
     "ambiguous_dates": "Write dates as year, month, day: 2026-11-23 has one meaning.",
     "infinite_values": "Check where they come from; mostly it is a division by zero.",
+    "personal_data": "Use only what the model needs, and may have: `personal_data` in the spec masks or drops columns.",
     "leak": "If the column is only known after the outcome, leave it out. If not, `leaks: warn` in the spec keeps it.",
     "contract_missing_column": "If this is not on purpose, correct the export; `optional: true` lets it go missing.",
     "contract_extra_column": "Whoever calls the endpoint sends this column, too, once the new model is live.",
