@@ -2,6 +2,7 @@
 
 import functools
 import json
+import secrets
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from tidemill import keys, settings, spec
-from tidemill.aws import clients, datasets
+from tidemill.aws import clients, datasets, mask_keys
 from tidemill.aws.metering import metered
 from tidemill.aws.objects import Objects
 from tidemill.aws.registry import Registry
@@ -33,6 +34,7 @@ def validate(run: Run, config: ValidateSettings, objects: Objects, registry: Reg
         max_bytes=config.max_upload_mb * 2**20,
         suggested=datasets.suggested_contract(run, bucket, objects),
         run_id=run.run_id,
+        mask_key=functools.partial(mask_keys.made, bucket, objects, secrets.token_bytes),
     )
     found = datasets.Found(outcome.checks, outcome.profile, outcome.contract)
     datasets.keep(run, bucket, objects, found)

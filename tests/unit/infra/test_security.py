@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from tidemill import keys
 
 from .conftest import Json, of_type, states, substitutions  # noqa: F401
 
@@ -23,7 +26,7 @@ UNTAGGABLE = {
     "AWS::Lambda::EventSourceMapping",  # SAM passes no tags on to it
 }
 LAYERS = {
-    **{stage: {"Data"} for stage in ("validate", "prepare", "plan")},
+    **{stage: {"Data"} for stage in ("validate", "prepare", "plan", "ingest")},
     **{stage: {"Serving"} for stage in ("evaluate", "predict", "score")},
     "train": {"Science"},
 }
@@ -82,7 +85,7 @@ def test_objects_are_granted_by_prefix(resources: dict[str, Json]) -> None:
                 for resource in as_list(statement["Resource"]):
                     bucket, _, key = resource["Fn::Sub"].removeprefix("arn:${AWS::Partition}:s3:::").partition("/")
                     assert bucket in ("${ArtifactBucket.Arn}", DATA), name
-                    assert key.endswith(("/*", "/manifest.json")), name
+                    assert key.endswith(("/*", "/manifest.json", "/mask.key")), name
                     assert not key.startswith("*"), name
 
 
@@ -99,7 +102,7 @@ def test_only_who_has_to_touches_the_data_bucket(resources: dict[str, Json]) -> 
         for name, role in of_type(resources, "AWS::IAM::Role").items()
         if DATA in json.dumps(role)
     }
-    assert touching == {"intake", "validate", "conclude", "plan", "merge"}
+    assert touching == {"intake", "validate", "conclude", "plan", "merge", "ingest"}
     deleting = {name for name, role in of_type(resources, "AWS::IAM::Role").items() if "Delete" in json.dumps(role)}
     assert deleting == {
         "IntakeRole",
@@ -107,11 +110,25 @@ def test_only_who_has_to_touches_the_data_bucket(resources: dict[str, Json]) -> 
         "CaptureRole",
         "TrainingStateMachineRole",
         "ScoringStateMachineRole",
+        "FeaturesStateMachineRole",
     }
 
 
+def test_only_what_masks_has_the_secret_and_only_validate_makes_it(resources: dict[str, Json]) -> None:
+    having: dict[str, set[str]] = {"s3:GetObject": set(), "s3:PutObject": set()}
+    for name, role in of_type(resources, "AWS::IAM::Role").items():
+        for statement in statements(role):
+            for resource in as_list(statement["Resource"]):
+                pattern = resource.get("Fn::Sub", "") if isinstance(resource, dict) else ""
+                granted = pattern.removeprefix("${ArtifactBucket.Arn}/")
+                if granted != pattern and fnmatch.fnmatchcase(keys.mask_key(), granted):
+                    for action in as_list(statement["Action"]):
+                        having.setdefault(action, set()).add(name)
+    assert having == {"s3:GetObject": {"ValidateRole", "PredictRole", "PlanRole"}, "s3:PutObject": {"ValidateRole"}}
+
+
 def test_a_state_machine_may_call_what_its_states_call(resources: dict[str, Json], template: Json) -> None:
-    for machine in ("Training", "Scoring"):
+    for machine in ("Training", "Scoring", "Features"):
         declared = template["Resources"][f"{machine}StateMachine"]["Properties"]["DefinitionSubstitutions"]
         called = {value["Fn::GetAtt"] for value in declared.values() if "Fn::GetAtt" in value}
         role = resources[f"{machine}StateMachineRole"]["Properties"]
@@ -214,11 +231,11 @@ def test_requests_without_tls_are_denied_on_aws(resources: dict[str, Json]) -> N
     assert denial["Fn::If"][1]["Effect"] == "Deny"
 
 
-def test_uploads_reach_the_intake_by_two_prefixes(resources: dict[str, Json]) -> None:
+def test_uploads_reach_the_intake_by_three_prefixes(resources: dict[str, Json]) -> None:
     configurations = resources["DataBucket"]["Properties"]["NotificationConfiguration"]["LambdaConfigurations"]
     assert {c["Function"]["Fn::GetAtt"][0] for c in configurations} == {"IntakeFunction"}
     prefixes = [r["Value"] for c in configurations for r in c["Filter"]["S3Key"]["Rules"] if r["Name"] == "prefix"]
-    assert sorted(prefixes) == ["incoming/", "score/"]
+    assert sorted(prefixes) == ["features/", "incoming/", "score/"]
     assert {c["Event"] for c in configurations} == {"s3:ObjectCreated:*"}
 
 
@@ -233,6 +250,23 @@ def test_the_registry_can_be_brought_back(resources: dict[str, Json]) -> None:
     assert index["IndexName"] == "gsi1"
     assert [key["AttributeName"] for key in index["KeySchema"]] == ["gsi1pk", "gsi1sk"]
     assert index["Projection"] == {"ProjectionType": "ALL"}
+
+
+def test_the_online_table_costs_nothing_while_idle_and_outlives_the_stack(resources: dict[str, Json]) -> None:
+    table = resources["FeaturesTable"]["Properties"]
+    assert resources["FeaturesTable"]["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["KeySchema"] == [{"AttributeName": "entity", "KeyType": "HASH"}]
+    assert "TimeToLiveSpecification" not in table
+    granted = {
+        (name.removesuffix("Role").lower(), action)
+        for name, role in of_type(resources, "AWS::IAM::Role").items()
+        for statement in statements(role)
+        if statement["Resource"] == {"Fn::GetAtt": "FeaturesTable.Arn"}
+        for action in as_list(statement["Action"])
+    }
+    assert granted == {("materialize", "dynamodb:BatchWriteItem"), ("predict", "dynamodb:BatchGetItem")}
 
 
 def test_queues_and_topic_are_encrypted(resources: dict[str, Json]) -> None:
@@ -266,7 +300,7 @@ def test_a_failure_of_any_part_raises_an_alarm(resources: dict[str, Json], funct
     watched = {(a["MetricName"], json.dumps(a["Dimensions"][0]["Value"])) for a in alarms}
     for stage in functions:
         assert ("Errors", json.dumps({"Ref": f"{stage.capitalize()}Function"})) in watched
-    for machine in ("Training", "Scoring"):
+    for machine in ("Training", "Scoring", "Features"):
         assert ("ExecutionsFailed", json.dumps({"Ref": f"{machine}StateMachine"})) in watched
     for queue in ("CaptureDeadLetterQueue", "AsyncDeadLetterQueue"):
         assert ("ApproximateNumberOfMessagesVisible", json.dumps({"Fn::GetAtt": f"{queue}.QueueName"})) in watched
