@@ -53,19 +53,51 @@ def test_no_better_than_the_baseline_is_refused_unless_the_spec_says_otherwise(v
     assert verdicts(judge(lenient, "rmse", rmse(value), {"rmse": 50.0}, None))["beats_baseline"] == "skip"
 
 
-@pytest.mark.parametrize(("value", "verdict"), [(0.90, "pass"), (0.892, "pass"), (0.890, "refuse")])
-def test_a_challenger_may_be_worse_than_the_champion_by_the_margin_only(value: float, verdict: str) -> None:
-    champion = Champion(3, 0.9)
-    gate = judge(Gates(champion_margin=0.01), "roc_auc", auc(value), {"roc_auc": 0.5}, champion)[-1]
+def challenged(difference: Interval, margin: float = 0.01) -> Gate:
+    """The champion's gate, when the champion has 0.9."""
+    new = auc(0.9 + difference.value)
+    return judge(Gates(champion_margin=margin), "roc_auc", new, {"roc_auc": 0.5}, Champion(3, 0.9, difference))[-1]
+
+
+@pytest.mark.parametrize(
+    ("difference", "verdict"),
+    [
+        (Interval(0.01, 0.002, 0.02), "pass"),
+        (Interval(-0.002, -0.0089, 0.004), "pass"),
+        (Interval(-0.002, -0.0091, 0.004), "refuse"),
+        (Interval(0.01, -0.0091, 0.03), "refuse"),
+    ],
+)
+def test_the_whole_interval_of_the_difference_must_lie_within_the_margin(difference: Interval, verdict: str) -> None:
+    gate = challenged(difference)
     assert (gate.name, gate.verdict) == ("keeps_up_with_champion", verdict)
-    assert gate.threshold == pytest.approx(0.891)
-    assert "version 3" in gate.detail
+    assert gate.value == difference.low
+    assert gate.threshold == pytest.approx(-0.009)
+    assert "version 3 in service has 0.9000 on the same rows" in gate.detail
 
 
-@pytest.mark.parametrize(("value", "verdict"), [(100.9, "pass"), (101.1, "refuse")])
-def test_the_margin_of_a_loss_goes_the_other_way(value: float, verdict: str) -> None:
-    gate = judge(Gates(champion_margin=0.01), "rmse", rmse(value), {"rmse": 500.0}, Champion(3, 100.0))[-1]
-    assert gate.verdict == verdict
+def test_the_same_model_again_passes_whatever_the_margin() -> None:
+    gate = challenged(Interval(0.0, 0.0, 0.0), margin=0.0)
+    assert gate.verdict == "pass"
+    assert "no difference;" in gate.detail
+
+
+def test_too_few_rows_to_tell_are_told_apart_from_a_worse_model() -> None:
+    unsure = challenged(Interval(0.001, -0.02, 0.02)).detail
+    assert "better by 0.001000, between worse by 0.02000 and better by 0.02000 with 95% confidence" in unsure
+    assert unsure.endswith(
+        "upload more rows, let the holdout be larger (holdout.fraction), or allow it with gates.champion_margin of "
+        "0.023 or more"
+    )
+    worse = challenged(Interval(-0.03, -0.05, -0.01)).detail
+    assert "find what has made it worse" in worse
+    assert "more rows" not in worse
+
+
+def test_what_the_sentence_offers_is_enough() -> None:
+    difference = Interval(0.001, -0.02, 0.02)
+    assert challenged(difference, margin=0.022).verdict == "refuse"
+    assert challenged(difference, margin=0.023).verdict == "pass"
 
 
 def test_a_champion_that_cannot_be_compared_is_named_with_the_reason() -> None:

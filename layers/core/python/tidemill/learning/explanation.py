@@ -159,7 +159,7 @@ def _grid(
         else:
             places = _places(values)
             encoded = {names[0]: values[places]}
-            shown = tuple(float(value) for value in values[places])
+            shown = tuple(float(str(value)) for value in values[places])  # float32's own digits, no more
     return _Grid(field, shown, encoded) if len(shown) > 1 else None
 
 

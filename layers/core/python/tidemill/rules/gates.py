@@ -100,14 +100,47 @@ def _champion(gates: Gates, metric: str, value: float, champion: Champion | None
         return Gate(
             name, "skip", f"version {champion.version} in service cannot be compared: {champion.why_not}", value
         )
-    margin = gates.champion_margin * abs(champion.value)
-    bound = champion.value + margin if metric in LOWER_IS_BETTER else champion.value - margin
-    good = improvement(metric, value, bound) >= 0
-    detail = (
-        f"{metric} is {_shown(value)} and version {champion.version} in service has {_shown(champion.value)} "
-        f"on the same rows; the new model may be worse by {gates.champion_margin:.1%} of that"
+    assert champion.difference is not None, "a champion with a value has been compared"
+    return _not_worse(name, metric, value, champion.version, champion.value, champion.difference, gates)
+
+
+def _not_worse(
+    name: str, metric: str, value: float, version: int, old: float, difference: Interval, gates: Gates
+) -> Gate:
+    """Whether the new model is not worse by more than the margin, as a test of non-inferiority decides it.
+
+    The whole 95% interval of the paired difference must lie above minus the margin; positive is better.
+    """
+    margin = gates.champion_margin * abs(old)
+    good = difference.low >= -margin
+    compared = (
+        f"{metric} is {_shown(value)} and version {version} in service has {_shown(old)} on the same rows: "
+        f"{_change(difference.value)}{_between(difference)}; the new model may be worse by "
+        f"{_shown(margin)}, {gates.champion_margin:.1%} of the champion's"
     )
-    return Gate(name, "pass" if good else "refuse", detail, value, bound)
+    if good:
+        way_out = ""
+    elif difference.value < -margin:
+        way_out = ": find what has made it worse, or allow more with gates.champion_margin"
+    else:
+        needed = math.ceil(-difference.low / abs(old) * 1000) / 1000 if old else math.inf
+        way_out = (
+            ", and so few holdout rows cannot rule out more than that: upload more rows, let the holdout be larger "
+            f"(holdout.fraction), or allow it with gates.champion_margin of {needed:g} or more"
+        )
+    return Gate(name, "pass" if good else "refuse", compared + way_out, difference.low, -margin)
+
+
+def _change(value: float) -> str:
+    if value == 0:
+        return "no difference"
+    return f"{'better' if value > 0 else 'worse'} by {_shown(abs(value))}"
+
+
+def _between(difference: Interval) -> str:
+    if difference.low == difference.high == 0:
+        return ""
+    return f", between {_change(difference.low)} and {_change(difference.high)} with 95% confidence"
 
 
 def _shown(value: float) -> str:
