@@ -8,13 +8,15 @@ from aws_lambda_powertools import Logger
 
 from tidemill import keys, settings
 from tidemill.aws.conclusion import Conclusion
-from tidemill.contracts import Concluded, Failure, Run, ScoringRun, from_json, instant, to_json
+from tidemill.contracts import Concluded, Failure, FeatureSetRun, Run, ScoringRun, from_json, instant, to_json
 from tidemill.reports import run_report, summary
 from tidemill.rules import outcomes, prices
 from tidemill.rules.outcomes import Outcome
 from tidemill.settings import ConcludeSettings
 
 logger = Logger(service="conclude")
+#: What may be concluded, by its name in the event.
+KINDS: dict[str, Any] = {"run": Run, "scoring": ScoringRun, "features": FeatureSetRun}
 
 
 def conclude(run: Run, ended: Outcome, execution: str, api_url: str, conclusion: Conclusion, now: datetime) -> None:
@@ -42,16 +44,17 @@ def connection(config: ConcludeSettings) -> Conclusion:
 
 
 def handler(event: dict[str, Any], _context: object) -> Any:
-    """{"run": Run, "failure": Failure or null, "execution": ARN} or {"scoring": ScoringRun, "failure": Failure}
-    -> Concluded. Raises StorageError."""
+    """{"run": Run, "failure": Failure or null, "execution": ARN}, {"scoring": ScoringRun, "failure": Failure} or
+    {"features": FeatureSetRun, "failure": Failure} -> Concluded. Raises StorageError."""
     config, now = settings.load(ConcludeSettings), datetime.now(UTC)
     failure = from_json(Failure, event["failure"]) if event.get("failure") else None
     ended = outcomes.outcome(failure)
-    run = from_json(ScoringRun, event["scoring"]) if "scoring" in event else from_json(Run, event["run"])
+    name, kind = next(item for item in KINDS.items() if item[0] in event)
+    run: Run | ScoringRun | FeatureSetRun = from_json(kind, event[name])
     logger.append_keys(run_id=run.run_id)
-    if isinstance(run, ScoringRun):
-        connection(config).refuse_scoring(run, ended.reason, ended.status == "REFUSED_DATA", instant(now))
-    else:
+    if isinstance(run, Run):
         conclude(run, ended, event["execution"], config.api_url, connection(config), now)
+    else:
+        connection(config).refuse(run, ended.reason, ended.status == "REFUSED_DATA", instant(now))
     logger.info("concluded", status=ended.status, reason=ended.reason, stage=ended.stage)
     return to_json(Concluded(run.run_id, ended.status, ended.reason))

@@ -12,7 +12,7 @@ from tidemill.aws.objects import Objects
 from tidemill.aws.quarantine import quarantine
 from tidemill.aws.registry import Registry
 from tidemill.aws.uploads import Arrival, arrivals
-from tidemill.contracts import Run, ScoringRun
+from tidemill.contracts import FeatureSetRun, Run, ScoringRun
 from tidemill.settings import IntakeSettings
 
 logger = Logger(service="intake")
@@ -23,9 +23,8 @@ def train(arrival: Arrival, project: str, config: IntakeSettings, objects: Objec
     run = Run(arrival.run_id, project, arrival.source, arrival.at, arrival.by)
     current, kept = keys.project_spec(project), keys.run_spec(run.run_id)
     if not objects.exists(config.artifact_bucket, kept):
-        spec = (
-            objects.get(config.artifact_bucket, current) if objects.exists(config.artifact_bucket, current) else b"{}"
-        )
+        declared = objects.exists(config.artifact_bucket, current)
+        spec = objects.get(config.artifact_bucket, current) if declared else b"{}"
         objects.put(config.artifact_bucket, kept, spec)
     registry.start_run(run)
     return run
@@ -41,8 +40,10 @@ def take_in(arrival: Arrival, config: IntakeSettings, objects: Objects, registry
         run = train(arrival, upload.project, config, objects, registry)
         runs.start(config.training_state_machine, run.run_id, {"run": run})
     else:
-        scoring = ScoringRun(arrival.run_id, upload.project, arrival.source, arrival.at, arrival.by)
-        runs.start(config.scoring_state_machine, scoring.run_id, {"run": scoring})
+        kind = ScoringRun if upload.purpose == "score" else FeatureSetRun
+        machine = config.scoring_state_machine if kind is ScoringRun else config.features_state_machine
+        asked = kind(arrival.run_id, upload.project, arrival.source, arrival.at, arrival.by)
+        runs.start(machine, asked.run_id, {"run": asked})
     logger.info("took an upload in", run_id=arrival.run_id, key=arrival.source.key)
 
 

@@ -17,7 +17,7 @@ import pytest
 
 Json = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[3]
-MACHINES = ("training", "scoring")
+MACHINES = ("training", "scoring", "features")
 
 
 def load_module(path: Path, name: str) -> ModuleType:

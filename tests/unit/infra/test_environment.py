@@ -31,6 +31,8 @@ def test_a_setting_has_the_same_value_in_every_function(stage: str, functions: d
         "ARTIFACT_BUCKET": {"Ref": "ArtifactBucket"},
         "DATA_BUCKET": {"Fn::Sub": "${AWS::StackName}-data-${AWS::AccountId}-${AWS::Region}"},
         "TABLE": {"Ref": "Table"},
+        "FEATURES_TABLE": {"Ref": "FeaturesTable"},
+        "FEATURES_STATE_MACHINE": {"Ref": "FeaturesStateMachine"},
         "TOPIC": {"Ref": "Topic"},
         "EVENT_BUS": {"Ref": "EventBus"},
         "CAPTURE_QUEUE": {"Ref": "CaptureQueue"},

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from .conftest import ROOT, Json, of_type, states
+from .conftest import MACHINES, ROOT, Json, of_type, states
 
 STAGES = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
 #: States that another stage's function works for.
-WORKED_FOR = {"Candidate": "train", "Refit": "train", "Slice": "score"}
+WORKED_FOR = {"Candidate": "train", "Refit": "train", "Slice": "score", "Batch": "materialize", "Publish": "ingest"}
 
 
 def test_every_folder_is_a_function_and_every_function_a_folder(functions: dict[str, Json]) -> None:
@@ -55,6 +55,7 @@ def test_the_outputs_are_those_that_the_command_reads(template: Json) -> None:
     assert set(template["Outputs"]) == {
         *("DataBucket", "ArtifactBucket", "Table", "ApiUrl", "ApiKeyId", "TrainingStateMachine"),
         *("ScoringStateMachine", "Topic", "EventBus", "PredictFunction", "CaptureQueue"),
+        *("FeaturesTable", "FeaturesStateMachine"),
     }
 
 
@@ -67,7 +68,7 @@ def test_the_conclusion_tells_the_address_that_the_stack_puts_out(template: Json
 def test_every_log_group_belongs_to_a_function_or_a_state_machine(resources: dict[str, Json]) -> None:
     names = {group["LogGroupName"]["Fn::Sub"] for group in of_type(resources, "AWS::Logs::LogGroup").values()}
     expected = {f"/aws/lambda/${{AWS::StackName}}-{stage}" for stage in STAGES}
-    assert names == expected | {f"/aws/vendedlogs/states/${{AWS::StackName}}-{m}" for m in ("training", "scoring")}
+    assert names == expected | {f"/aws/vendedlogs/states/${{AWS::StackName}}-{m}" for m in MACHINES}
 
 
 def test_the_guide_tells_every_parameter_and_its_default(template: Json) -> None:

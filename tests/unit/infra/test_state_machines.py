@@ -11,7 +11,18 @@ import pytest
 from cfnlint import lint_all
 
 from tidemill import errors
-from tidemill.contracts import CandidateRef, Failure, Planned, Prepared, Registered, Slice, from_json, to_json
+from tidemill.contracts import (
+    CandidateRef,
+    Failure,
+    FeatureBatch,
+    Ingested,
+    Planned,
+    Prepared,
+    Registered,
+    Slice,
+    from_json,
+    to_json,
+)
 
 from .conftest import ROOT, Json, expressions, states
 
@@ -182,6 +193,11 @@ def scoring(template: Json) -> Json:
     return json.loads((ROOT / "infra" / "scoring.asl.json").read_text())["States"]
 
 
+@pytest.fixture
+def features(template: Json) -> Json:
+    return json.loads((ROOT / "infra" / "features.asl.json").read_text())["States"]
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_candidates_are_handed_out_one_by_one(training: Json, run: Json, count: int) -> None:
     prepared = Prepared(tuple(CandidateRef(f"c{i}", {"depth": i}) for i in range(count)), "roc_auc", 8, 2, 3)
@@ -260,3 +276,26 @@ def test_the_slices_come_from_the_manifest_of_the_plan(scoring: Json, run: Json)
         planned=to_json(planned),
     )
     assert merged == {"run": run, "planned": to_json(planned)}
+
+
+def test_the_batches_come_from_the_manifest_and_the_version_is_published(features: Json, run: Json) -> None:
+    ingested = to_json(Ingested("artifacts", "runs/0/ingest/manifest.json", "v1", 3, 2, 3, 3))
+    (choice,) = features["Ingested"]["Choices"]
+    assert evaluate(choice["Condition"], states={"input": ingested}) is False
+    arguments = evaluate(features["Materialize"]["ItemReader"]["Arguments"], states={"input": ingested})
+    assert arguments == {"Bucket": "artifacts", "Key": "runs/0/ingest/manifest.json"}
+    (child,) = features["Materialize"]["ItemProcessor"]["States"].values()
+    item = to_json(FeatureBatch("0" * 32, "customers", 0, 3, "runs/0/ingest/batches/000000.jsonl.gz"))
+    assert evaluate(child["Arguments"]["Payload"], states={"input": item}) == {"batch": item}
+    context = {"input": [3], "context": {"Execution": {"Input": {"run": run}}}}
+    payload = evaluate(features["Publish"]["Arguments"]["Payload"], states=context, ingested=ingested)
+    assert payload == {"run": run, "ingested": ingested}
+
+
+def test_a_table_waits_for_its_turn(features: Json) -> None:
+    busy = to_json(Ingested("", "", "", 0, 0, 0, 0, busy=True))
+    (choice,) = features["Ingested"]["Choices"]
+    assert evaluate(choice["Condition"], states={"input": busy}) is True
+    waiting = features[choice["Next"]]
+    assert waiting["Type"] == "Wait"
+    assert waiting["Next"] == "Ingest"

@@ -70,5 +70,9 @@ class StorageError(TidemillError):
     """An object store, table or queue did not answer as agreed."""
 
 
+class LookupFailed(TidemillError):
+    """The features of a prediction could not be looked up (HTTP 503); the message says of which set."""
+
+
 class FunctionFailed(TidemillError):
     """A called function ended with an error of its own; the message has it."""

@@ -22,6 +22,7 @@ from tidemill.contracts import (
     Check,
     DataContract,
     Evaluation,
+    FeatureSetRun,
     Lineage,
     Profile,
     Run,
@@ -105,15 +106,21 @@ class Conclusion:
         self.objects.put_contract(self.bucket, key, document)
         self.registry.finish_run(document, key)
 
-    def quarantine(self, run: Run | ScoringRun, reason: str, at: str) -> None:
+    def quarantine(self, run: Run | ScoringRun | FeatureSetRun, reason: str, at: str) -> None:
         """Move the run's upload out of the way. Raises StorageError."""
         quarantine(self.objects, run.source, keys.parse_upload(run.source.key), reason, at, run.run_id)
 
-    def refuse_scoring(self, run: ScoringRun, reason: str, quarantined: bool, at: str) -> None:
-        """Say why a table was not scored, and move it out of the way when it was refused. Raises StorageError."""
+    def refuse(self, run: ScoringRun | FeatureSetRun, reason: str, quarantined: bool, at: str) -> None:
+        """Say why a table was not scored or taken in, and move it out of the way when it was refused.
+
+        Raises StorageError.
+        """
+        if isinstance(run, FeatureSetRun):
+            self.registry.give_up_turn(run.feature_set, run.run_id)
         if quarantined:
             self.quarantine(run, reason, at)
-        self.topic.notify(f"{run.source.key} was not scored", f"{reason}\n\nRun: {run.run_id}\n")
+        what = "scored" if isinstance(run, ScoringRun) else f"taken into the feature set {run.feature_set}"
+        self.topic.notify(f"{run.source.key} was not {what}", f"{reason}\n\nRun: {run.run_id}\n")
 
     def close_approval(self, run: Run, at: str) -> None:
         """Close a request for approval that nobody answered; a person's decision stays. Raises StorageError."""

@@ -1,8 +1,8 @@
 """The calls that a prediction waits for, signed and sent with the standard library.
 
 Importing botocore and reading its descriptions of three services takes as long as the
-rest of the predict function's cold start together. The clients here have the one method
-of each service that a prediction needs; it takes and gives what botocore's does, and fails
+rest of the predict function's cold start together. The clients here have the few methods
+that a prediction needs; each takes and gives what botocore's does, and fails
 with botocore's exceptions, so that `Objects`, `Registry` and `Queue` don't know the
 difference. Any other method is botocore's own, loaded when it is first asked for.
 
@@ -39,7 +39,7 @@ def s3(environment: Mapping[str, str], limits: Limits) -> Any:
 
 
 def dynamodb(environment: Mapping[str, str], limits: Limits) -> Any:
-    """A client with a quick `get_item`; botocore's own where the environment holds no credentials."""
+    """A client with a quick `get_item` and `batch_get_item`; botocore's own where the environment holds no credentials."""
     return _DynamoDB("dynamodb", environment, limits) if _KEY in environment else clients.dynamodb(limits)
 
 
@@ -169,6 +169,10 @@ class _DynamoDB(_Client):
     def get_item(self, **asked: Any) -> Any:
         """GetItem."""
         return self._json("GetItem", "DynamoDB_20120810", asked)
+
+    def batch_get_item(self, **asked: Any) -> Any:
+        """BatchGetItem."""
+        return self._json("BatchGetItem", "DynamoDB_20120810", asked)
 
 
 class _SQS(_Client):
