@@ -102,6 +102,7 @@ def evaluate(spec: Spec, holdout: Rows, trained: Trained, champion: InService | 
         slices=(*levels, *worst),
         coverage=_coverage(signature.conformal, predicted, holdout.target),
         members=trained.fit.members,
+        calibration=trained.fit.calibration,
         decisions=trained.fit.decisions,
     )
 
@@ -140,15 +141,24 @@ def prove(reference: Prediction, predicted: Prediction) -> Parity:
     of that size near zero.
     """
     if reference.values is not None and predicted.values is not None:
-        usual = float(np.sqrt(np.mean(reference.values**2)))
-        size = np.maximum(np.abs(reference.values), usual)
-        differences = np.abs(predicted.values - reference.values) / np.where(size > 0, size, 1.0)
+        differences = _relative(reference.values, predicted.values)
+        if reference.scale is not None:
+            # A graph without the output that intervals are made of differs in all of it.
+            made = np.full_like(reference.scale, np.nan) if predicted.scale is None else predicted.scale
+            differences = np.maximum(differences, _relative(reference.scale, made))
         return Parity(len(differences), True, _largest(differences), TOLERANCE)
     if reference.probabilities is None or predicted.probabilities is None:
         raise ValueError("both predictions must be of the same task")
     equal = bool(np.array_equal(reference.labels, predicted.labels))  # type: ignore[arg-type]
     differences = np.abs(predicted.probabilities - reference.probabilities)
     return Parity(len(differences), equal, _largest(differences), TOLERANCE)
+
+
+def _relative(reference: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """(n,): differences relative to the value's own size, or to the usual one when it is smaller."""
+    size = np.maximum(np.abs(reference), float(np.sqrt(np.mean(reference**2))))
+    differences: np.ndarray = np.abs(predicted - reference) / np.where(size > 0, size, 1.0)
+    return differences
 
 
 def _largest(differences: np.ndarray) -> float:
