@@ -36,6 +36,12 @@ LOWER_IS_BETTER = frozenset(
 
 #: Candidates of tasks with a target, by name; `learning/candidates.py` says what each is.
 CANDIDATES = ("baseline", "linear", "boosting", "boosting_slow", "boosting_small", "forest")
+#: Candidates of tasks without a target; `learning/structure/candidates.py` says what each is.
+STRUCTURE_CANDIDATES: dict[str, tuple[str, ...]] = {
+    "clustering": ("baseline", "kmeans"),
+    "dimensionality_reduction": ("baseline", "pca"),
+    "anomaly_detection": ("baseline", "mahalanobis", "reconstruction", "isolation_forest"),
+}
 
 
 @dataclass(frozen=True)
@@ -404,9 +410,17 @@ def _check_ranges(spec: Spec) -> None:
     for good, sentence in problems:
         if not good:
             raise SpecError(f"spec.{sentence}")
-    unknown = [name for name in spec.candidates if name not in CANDIDATES]
+    if spec.target is not None and spec.task in STRUCTURE_CANDIDATES:
+        raise SpecError(
+            f"spec.target names {spec.target!r}, but {spec.task} has no target: leave target out (ignore keeps a column "
+            "away from the model), or set task to one that predicts it"
+        )
+    without_target = tuple(dict.fromkeys(name for names in STRUCTURE_CANDIDATES.values() for name in names))
+    accepted = {"auto": (*CANDIDATES, *without_target[1:])} | STRUCTURE_CANDIDATES
+    unknown = [name for name in spec.candidates if name not in accepted.get(spec.task, CANDIDATES)]
     if unknown:
-        raise SpecError(f"spec.candidates has no {unknown[0]!r}: accepted are {', '.join(CANDIDATES)}")
+        named = ", ".join(accepted.get(spec.task, CANDIDATES))
+        raise SpecError(f"spec.candidates has no {unknown[0]!r}: accepted are {named}")
     known = (
         METRICS[spec.task] if spec.task != "auto" else tuple(dict.fromkeys(m for ms in METRICS.values() for m in ms))
     )
