@@ -216,11 +216,14 @@ class Prepared:
     train_rows: int
     holdout_rows: int
     features: int
+    number: int = 1  #: of the round
+    fraction: float = 1.0  #: share of the training rows that the round sees
 
 
 @dataclass(frozen=True)
 class Round:
-    """One round of the search: its number from 1, its candidates, and the share of the training rows they see."""
+    """One round of the search: its number from 1, its candidates (none: the search is over), and the share of the
+    training rows they see."""
 
     number: int
     candidates: tuple[CandidateRef, ...]
@@ -641,6 +644,7 @@ class Evaluation:
     slices: tuple[SliceMetrics, ...] = ()  #: sensitive columns first, then the worst found
     coverage: dict[str, Coverage] = field(default_factory=dict)  #: promised confidence ("0.9") -> what was measured
     members: tuple[Member, ...] = ()  #: of an ensemble
+    calibration: dict[str, float] = field(default_factory=dict)  #: as in Fit; empty when nothing was changed
     decisions: tuple[str, ...] = ()  #: what training chose and why, in sentences
 
 
