@@ -1,8 +1,8 @@
 """The HTTP endpoint: TensorFlow Serving's `:predict`, status and metadata behind API Gateway."""
 
 import functools
+import importlib
 import time
-from typing import Any
 
 from chalice.app import Chalice, Response
 
@@ -19,27 +19,23 @@ from tidemill.serving.endpoint import Endpoint
 app = handler = Chalice(app_name="predict", configure_logs=False)
 app.api.binary_types = []  # every answer is text; without the list Chalice compares no content types with it
 
-
-@functools.cache
-def logger() -> Any:
-    """Made when there is something to say, which a cold start has not."""
-    from aws_lambda_powertools import Logger
-
-    return Logger(service="predict")
+#: Made when there is something to say, which a cold start has not.
+logger = functools.cache(lambda: importlib.import_module("aws_lambda_powertools").Logger(service="predict"))
 
 
 @functools.cache
 def endpoint() -> Endpoint:
     """The process's endpoint; what it is connected to is made with the first call."""
     config, ambient = settings.load(settings.PredictSettings), settings.ambient()
-    objects = Objects(quick.s3(ambient, QUICK))
+    read = functools.partial(Objects(quick.s3(ambient, QUICK)).get, config.artifact_bucket)
     return Endpoint(
         registry=Registry(quick.dynamodb(ambient, QUICK), config.table),
-        read=lambda model, version, file: objects.get(config.artifact_bucket, keys.model(model, version, file)),
+        read=lambda model, version, file: read(keys.model(model, version, file)),
         send=Queue(quick.sqs(ambient, ONE_TRY), config.capture_queue).send,
         warn=lambda sentence: logger().warning(sentence),
         alias_seconds=config.alias_seconds,
         clock=time.monotonic,
+        read_mask_key=lambda: read(keys.mask_key()),
     )
 
 

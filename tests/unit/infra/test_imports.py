@@ -17,7 +17,7 @@ PACKAGES = {
     "Core": {"boto3", "botocore", "s3transfer"},
     "Runtime": {"aws_lambda_powertools", "chalice"},
     "Serving": {"numpy", "onnxruntime"},
-    "Data": {"duckdb", "numpy"},
+    "Data": {"duckdb", "numpy", "phonenumbers"},
     "Science": {"numpy", "onnx", "scipy", "skl2onnx", "sklearn", "threadpoolctl"},
 }
 #: Pure rooms get time, environment and services handed in.
@@ -59,7 +59,11 @@ def test_a_function_imports_what_its_layers_have(
 
 
 def test_the_packages_of_a_layer_are_in_its_lock() -> None:
-    distributions = {"aws_lambda_powertools": "aws-lambda-powertools", "sklearn": "scikit-learn"}
+    distributions = {
+        "aws_lambda_powertools": "aws-lambda-powertools",
+        "sklearn": "scikit-learn",
+        "phonenumbers": "phonenumberslite",
+    }
     for layer in ("Runtime", "Serving", "Data", "Science"):
         lock = (ROOT / "layers" / layer.lower() / "requirements.txt").read_text()
         for package in PACKAGES[layer]:

@@ -119,7 +119,7 @@ class TestColumnFormat:
             decode({"inputs": {"tenure": [3, 5], "contract": ["Monthly"]}})
 
     def test_a_value_must_be_a_list(self):
-        with pytest.raises(InputRefused, match=r"inputs.tenure must be a list with one value for each row, not 3"):
+        with pytest.raises(InputRefused, match=r"inputs.tenure must be a list with one value for each row"):
             decode({"inputs": {"tenure": 3}})
 
     @pytest.mark.parametrize("inputs", [{}, [], [1, 2], "x", None])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ from tidemill.errors import InputRefused, NotFound, StorageError
 from tidemill.serving import captures, outputs, uncertainty
 from tidemill.serving import columns as stored_columns
 from tidemill.serving.explaining import Explainer, Explanation
+from tidemill.serving.masking import Masking
 from tidemill.serving.missing_values import MissingValues
 from tidemill.serving.model_cache import ModelCache
 from tidemill.serving.prediction import Prediction
@@ -60,12 +61,26 @@ class Models(Protocol):
 class Served:
     """A loaded model version, and what the registry knows of it."""
 
-    def __init__(self, model: Model, facts: VersionFacts, read_background: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        facts: VersionFacts,
+        read_background: Callable[[], bytes],
+        mask_key: Callable[[], bytes],
+    ) -> None:
         self.signature = model.signature
         self.facts = facts
         self._model = model
         self._read_background = read_background
         self._missing = MissingValues(model.signature.missing_values, model.signature.real_values)
+        self._masking = Masking(model.signature.inputs, self._missing, mask_key)
+
+    def masked(self, columns: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
+        """Raw values by column with tokens for personal data; what is decoded goes through here before anything else.
+
+        Raises InputRefused naming the field whose value is neither text nor number, StorageError.
+        """
+        return self._masking.masked(columns)
 
     def predict(self, columns: Mapping[str, Sequence[Any]], confidence: float | None = None) -> Prediction:
         """Predict from raw values by column, with intervals or sets of a confidence when one is given.
@@ -112,6 +127,8 @@ class Endpoint:
         how long a looked-up alias is believed.
     clock
         seconds, never going back.
+    read_mask_key
+        gives the secret that personal data is masked with; raises NotFound, StorageError.
     """
 
     def __init__(
@@ -122,11 +139,13 @@ class Endpoint:
         warn: Callable[[str], object],
         alias_seconds: float,
         clock: Callable[[], float],
+        read_mask_key: Callable[[], bytes],
     ) -> None:
         self._registry = registry
         self._read = read
         self._send = send
         self._warn = warn
+        self._read_mask_key = read_mask_key
         self._served = ModelCache(registry.alias, self._load, alias_seconds, clock, warn)
 
     def find(self, model: str, version: int | None, alias: str | None) -> Served:
@@ -180,11 +199,19 @@ class Endpoint:
         )
         captures.send(recorded, self._send, self._warn)
 
+    @cached_property
+    def _mask_key(self) -> bytes:
+        try:
+            return self._read_mask_key()
+        except NotFound as error:
+            raise StorageError(f"a model wants personal data masked, but the secret is gone: {error}") from error
+
     def _load(self, model: str, version: int) -> Served:
         facts = self._registry.version(model, version)
         try:
             signature = loads(Signature, self._read(model, version, "signature.json"))
             loaded = Model.load(self._read(model, version, "model.onnx"), signature)
-            return Served(loaded, facts, lambda: self._read(model, version, "background.npz"))
+            background = partial(self._read, model, version, "background.npz")
+            return Served(loaded, facts, background, lambda: self._mask_key)
         except NotFound as error:
             raise StorageError(f"version {version} of model {model} is registered, but not stored: {error}") from error

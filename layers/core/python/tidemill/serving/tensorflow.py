@@ -163,16 +163,9 @@ def metadata(signature: Signature, version: int, metric: str, value: float) -> s
     metric, value
         the metric that decided, on the holdout.
     """
-    if signature.task == "regression":
-        given = {"value": _tensor("value", "DT_FLOAT", -1)}
-    else:
-        given = {
-            "label": _tensor("label", "DT_STRING", -1),
-            "probabilities": _tensor("probabilities", "DT_FLOAT", -1, len(signature.classes)),
-        }
     definition = {
         "inputs": {item.name: _tensor(item.name, DTYPES.get(item.type, "DT_STRING"), -1) for item in signature.inputs},
-        "outputs": given,
+        "outputs": _outputs(signature),
         "method_name": "tensorflow/serving/predict",
     }
     answer = {
@@ -183,6 +176,22 @@ def metadata(signature: Signature, version: int, metric: str, value: float) -> s
         },
     }
     return json.dumps(answer)
+
+
+def _outputs(signature: Signature) -> dict[str, Any]:
+    """The outputs of TensorFlow's signature_def, by the names that an answer gives them."""
+    match signature.task:
+        case "regression":
+            shapes: dict[str, tuple[str, tuple[int, ...]]] = {"value": ("DT_FLOAT", ())}
+        case "clustering":
+            shapes = {"cluster": ("DT_STRING", ()), "distance": ("DT_FLOAT", ())}
+        case "anomaly_detection":
+            shapes = {"anomaly": ("DT_BOOL", ()), "score": ("DT_FLOAT", ())}
+        case "dimensionality_reduction":
+            shapes = {"components": ("DT_FLOAT", (signature.components,))}
+        case _:
+            shapes = {"label": ("DT_STRING", ()), "probabilities": ("DT_FLOAT", (len(signature.classes),))}
+    return {name: _tensor(name, dtype, -1, *shape) for name, (dtype, shape) in shapes.items()}
 
 
 def _tensor(name: str, dtype: str, *shape: int) -> dict[str, Any]:
@@ -259,7 +268,7 @@ def _by_column(inputs: Any, fields: Sequence[InputField]) -> tuple[dict[str, lis
     rows = None
     for name, values in inputs.items():
         if not isinstance(values, list):
-            raise InputRefused(f"inputs.{name} must be a list with one value for each row, not {values!r}")
+            raise InputRefused(f"inputs.{name} must be a list with one value for each row")
         _check_rows(len(values), f"inputs.{name}")
         if rows is not None and len(values) != rows:
             raise InputRefused(f"inputs.{name} has {len(values)} values, but {next(iter(inputs))} has {rows}")

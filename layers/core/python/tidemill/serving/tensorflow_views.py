@@ -24,7 +24,8 @@ def explain(endpoint: Endpoint, call: Call, verb: str = "explain") -> str:
     served = endpoint.find(target.model, target.version, target.label)
     call.is_about(target.model, served.facts.version)
     request = tensorflow.decode(call.body, served.signature.inputs)
-    return json.dumps({"explanations": to_json(served.explain(request.columns))})
+    columns = served.masked(request.columns)
+    return json.dumps({"explanations": to_json(served.explain(columns))})
 
 
 def explain_model(endpoint: Endpoint, call: Call) -> str:
@@ -38,10 +39,11 @@ def predict(endpoint: Endpoint, call: Call) -> str:
     served = endpoint.find(target.model, target.version, target.label)
     call.is_about(target.model, served.facts.version)
     request = tensorflow.decode(call.body, served.signature.inputs)
-    prediction = served.predict(request.columns, request.confidence)
+    columns = served.masked(request.columns)
+    prediction = served.predict(columns, request.confidence)
     body = tensorflow.encode(prediction, served.signature, request.by_row)
     alias = None if target.version is not None else target.label or CHAMPION
-    endpoint.record(request.columns, prediction, served, alias, call.id, call.time)
+    endpoint.record(columns, prediction, served, alias, call.id, call.time)
     return body
 
 
