@@ -77,6 +77,11 @@ def test_a_rare_class_is_no_leak_by_itself(random: np.random.Generator) -> None:
     assert not found(y, {"rare": rare, "constant but for a few": np.where(np.arange(N) < 3, 1.0, 0.0)})
 
 
+def test_a_column_with_gaps_is_no_leak_where_one_class_is_nearly_everything(random: np.random.Generator) -> None:
+    y = (random.random(50_000) < 0.004).astype(int)
+    assert not found(y, {"gaps": np.where(random.random(50_000) < 0.5, 1.0, np.nan)})
+
+
 @pytest.mark.parametrize("load", [datasets.load_iris, datasets.load_wine, datasets.load_breast_cancer])
 def test_strong_measurements_are_honest(load: Any) -> None:
     table = load()
@@ -121,6 +126,34 @@ def test_two_numbers_that_make_the_target(random: np.random.Generator) -> None:
     assert found(c - a, {"a": a, "b": b, "c": c}) == {"a", "c"}
     assert not found(a + b + d, {"a": a, "b": b, "c": c})
     assert not found(a + b + random.normal(0, 5, N), {"a": a, "b": b, "c": c})
+
+
+def test_products_and_quotients_that_are_the_target(random: np.random.Generator) -> None:
+    price, amount, other = random.uniform(1, 90, (3, N))
+    price, amount = price.round(2), amount.round()
+    columns = {"price": price, "amount": amount, "other": other}
+    assert found((price * amount).round(2), columns) == {"price", "amount"}
+    assert found(price / amount, columns) == {"price", "amount"}
+    assert found(amount / price, columns) == {"price", "amount"}
+    assert not found(price * amount * random.normal(1, 0.02, N), columns)
+    zeros = np.where(random.random(N) < 0.002, other, 0.0)
+    assert not found(random.random(N), {"a": zeros, "b": zeros.copy()})
+
+
+def test_a_weighted_sum_of_three_columns_is_the_target(random: np.random.Generator) -> None:
+    fare, tip, tolls, other = random.gamma(2, 9, (4, N))
+    tip[random.random(N) < 0.05] = np.nan
+    total = np.where(np.isnan(tip), fare, (3.3 + fare + tip + tolls).round(2))
+    columns = {"fare": fare, "tip": tip, "tolls": tolls, "other": other, "same": np.ones(N)}
+    assert found(total, columns) == {"fare", "tip", "tolls"}
+    assert not found(total + random.normal(0, 0.5, N), columns)
+
+
+def test_a_column_that_is_filled_in_when_the_number_is_not_the_usual_one(random: np.random.Generator) -> None:
+    damage = np.where(random.random(N) < 0.2, random.gamma(2, 900, N), 0.0)
+    cause = np.where(damage > 0, "storm", None)
+    often = np.where((damage > 0) & (random.random(N) < 0.5), "storm", None)
+    assert found(damage, {"cause": cause, "often": often}) == {"cause"}
 
 
 def test_a_sum_is_found_beside_missing_cells_and_rare_mistakes(random: np.random.Generator) -> None:

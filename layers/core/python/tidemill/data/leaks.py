@@ -7,7 +7,9 @@ A strong feature is no leak: the thresholds lie where hardly any honest column g
   or any rising function).
 * A column is filled in for nearly nobody but one class: it was filled in when the outcome was known (titanic's body
   numbers, a cancellation reason).
-* Two numbers add up to the target, or differ by it.
+* Whether a column is filled in decides whether the target is its commonest number (no damage: 0).
+* Two numbers add up to the target, differ by it, or make it as a product or quotient; up to three make it as a
+  weighted sum, but for rounding.
 """
 
 from __future__ import annotations
@@ -27,15 +29,20 @@ DECIDES_CLASS = 0.98
 CUT_DECIDES_CLASS, CUT_MIN_ROWS = 0.99, 500
 #: The same for whether a column is filled in at all.
 PRESENCE_DECIDES_CLASS = 0.9
-#: Share of one class among the rows where a column is filled in, and how unlikely that must be by chance.
-PRESENCE_PURITY, PRESENCE_CHANCE = 0.99, 1e-6
+#: How often other classes occur where a column is filled in, as a share of how often they do in all rows, and how
+#: unlikely that must be by chance.
+PRESENCE_OTHERS, PRESENCE_CHANCE = 0.02, 1e-6
 #: Share of the target's variance that a leak explains: by a straight line or by its levels, and by a rising function.
 EXPLAINS_TARGET, RANKS_TARGET = 0.999, 0.9999
 #: Share of rows in which two numbers make the target.
 PAIR_SHARE = 0.995
-#: Rows on which pairs are tried first.
-PAIR_PROBE = 256
-ADD_UP, DIFFER = "add up to", "differ by"
+#: How far a product or quotient may be off, as a share of each value; and the share of the variance that a weighted
+#: sum leaves open.
+ROUNDING, SUM_RESIDUAL = 1e-3, 1e-6
+#: Rows on which pairs are tried first, and weighted sums of at most so many columns.
+PAIR_PROBE, SUM_PROBE, SUM_COLUMNS = 256, 2000, 3
+#: Rows of a first look at pairs, and the share of them that a probable one needs.
+GLANCE, GLANCE_SHARE = 32, 0.9
 
 
 @dataclass(frozen=True)
@@ -93,16 +100,23 @@ def of_number(target: str, values: np.ndarray, candidates: Sequence[Candidate]) 
     found: list[Leak] = []
     if len(values) < MIN_ROWS:
         return found
+    levels, counts = np.unique(values, return_counts=True)
+    usual = (values == levels[counts.argmax()]).astype(np.int64)
     for candidate in candidates:
-        why = None if candidate.date else _follows(candidate.load(), values, candidate.numeric)
+        loaded = candidate.load()
+        present = ~np.isnan(loaded) if candidate.numeric else np.array([value is not None for value in loaded])
+        why = _filled_in_unless_usual(present, usual, levels[counts.argmax()]) if counts.max() >= MIN_ROWS else None
+        if why is None and not candidate.date:
+            why = _follows(loaded, values, candidate.numeric)
         if why:
             found.append(Leak(candidate.name, f"{candidate.name!r} gives the target {target!r} away: {why}"))
     alone = {leak.column for leak in found}
-    return found + of_sums(target, values, [candidate for candidate in candidates if candidate.name not in alone])
+    others = [candidate for candidate in candidates if candidate.name not in alone]
+    return found + of_combinations(target, values, others)
 
 
-def of_sums(target: str, values: np.ndarray, candidates: Sequence[Candidate]) -> list[Leak]:
-    """Pairs of numbers whose sum or difference is the target; tried on some rows, and what remains on all.
+def of_combinations(target: str, values: np.ndarray, candidates: Sequence[Candidate]) -> list[Leak]:
+    """Numbers that make the target together; tried on some rows, and what remains on all.
 
     The target's commonest value is left aside: where nearly everything is 0, anything adds up to it. Parameters as
     for `of_number`.
@@ -110,20 +124,26 @@ def of_sums(target: str, values: np.ndarray, candidates: Sequence[Candidate]) ->
     candidates = [candidate for candidate in candidates if candidate.numeric and not candidate.date]
     levels, counts = np.unique(values, return_counts=True)
     telling = np.flatnonzero(values != levels[counts.argmax()])
-    if len(telling) < MIN_ROWS:
+    if len(telling) < MIN_ROWS or len(candidates) < 2:
         return []
-    probe = np.random.default_rng(0).permutation(telling)[:PAIR_PROBE]
-    found: dict[str, Leak] = {}
+    probe = np.random.default_rng(0).permutation(telling)[:SUM_PROBE]
     columns = np.array([candidate.load()[probe] for candidate in candidates])
-    for i, j, words in _probable_pairs(columns, values[probe]):
+    found: dict[str, Leak] = {}
+    for i, j, form in _probable_pairs(columns[:, :PAIR_PROBE], values[probe[:PAIR_PROBE]]):
         one, other = candidates[i], candidates[j]
-        makes = one.load() + other.load() if words == ADD_UP else np.abs(one.load() - other.load())
-        wanted = values if words == ADD_UP else np.abs(values)
-        if min(_share_equal(makes, wanted), _share_equal(makes[telling], wanted[telling])) >= PAIR_SHARE:
-            detail = f"{one.name!r} and {other.name!r} {words} the target {target!r}"
+        first, second = one.load(), other.load()
+        holds, known = form.holds(first, second, values), ~np.isnan(first) & ~np.isnan(second)
+        if min(_share(holds, known.sum()), _share(holds[telling], known[telling].sum())) >= PAIR_SHARE:
+            detail = f"{one.name!r} and {other.name!r} {form.words} the target {target!r}"
             for name in (one.name, other.name):
                 found.setdefault(name, Leak(name, detail))
-    return list(found.values())
+    if found:
+        return list(found.values())
+    summands = [candidates[i] for i in _probable_sum(columns, values[probe])]
+    if not summands or _open(np.array([one.load() for one in summands]), values) > SUM_RESIDUAL:
+        return []
+    names = ", ".join(repr(one.name) for one in summands)
+    return [Leak(one.name, f"a weighted sum of {names} is the target {target!r}") for one in summands]
 
 
 # --- targets of classes ------------------------------------------------------------------------
@@ -135,9 +155,9 @@ def _presence(present: np.ndarray, classes: np.ndarray) -> str | None:
         return None
     counts = np.bincount(classes[present], minlength=int(classes.max()) + 1)
     purity = counts.max() / filled
-    share = np.mean(classes == counts.argmax())
-    if purity >= PRESENCE_PURITY and filled * math.log(1 / share) > -math.log(PRESENCE_CHANCE):
-        return f"it is filled in for {filled:,} rows, and {purity:.1%} of them are of one class"
+    share = float(np.mean(classes == counts.argmax()))
+    if 1 - purity <= PRESENCE_OTHERS * (1 - share) and filled * math.log(1 / share) > -math.log(PRESENCE_CHANCE):
+        return f"it is filled in for {filled:,} rows, of which {purity:.1%} are of one class, as are {share:.1%} of all"
     avoided = _avoided(present.astype(np.int64), classes)
     if avoided >= PRESENCE_DECIDES_CLASS:
         return f"whether it is filled in decides the class: {avoided:.1%} of the errors go away"
@@ -202,6 +222,14 @@ def _codes(values: np.ndarray, numeric: bool) -> np.ndarray:
 # --- numeric targets ---------------------------------------------------------------------------
 
 
+def _filled_in_unless_usual(present: np.ndarray, usual: np.ndarray, value: float) -> str | None:
+    """Why a column's being filled in says whether the target is its commonest number; `usual` is 1 where it is."""
+    avoided = _avoided(present.astype(np.int64), usual)
+    if present.all() or avoided < PRESENCE_DECIDES_CLASS:
+        return None
+    return f"whether it is filled in decides whether the target is {value:g} ({avoided:.1%} of the errors go away)"
+
+
 def _follows(values: np.ndarray, target: np.ndarray, numeric: bool) -> str | None:
     if numeric:
         present = ~np.isnan(values)
@@ -249,16 +277,83 @@ def _explained_by_levels(codes: np.ndarray, target: np.ndarray) -> float:
     return 1 - residual / total if total else 0.0
 
 
-def _probable_pairs(columns: np.ndarray, target: np.ndarray) -> Iterator[tuple[int, int, str]]:
-    """Indexes of columns, shape (columns, rows), that make the target together, shape (rows,), and how."""
+@dataclass(frozen=True)
+class _Form:
+    """A way in which two numbers make a third: `holds` says in which rows they do, never where one is missing."""
+
+    words: str
+    holds: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+
+def _same(makes: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Equal but for the rounding of the largest number."""
+    return np.asarray(np.abs(makes - wanted) <= 1e-6 * np.abs(wanted).max())
+
+
+def _near(makes: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Equal but for a small share of each number."""
+    return np.asarray(np.abs(makes - wanted) <= ROUNDING * np.abs(wanted))
+
+
+FORMS = (
+    _Form("add up to", lambda one, other, wanted: _same(one + other, wanted)),
+    _Form("differ by", lambda one, other, wanted: _same(np.abs(one - other), np.abs(wanted))),
+    _Form("have as their product", lambda one, other, wanted: _near(one * other, wanted)),
+    _Form("have as their quotient", lambda one, other, wanted: _near(wanted * other, one) & (one != 0)),
+    _Form("have as their quotient", lambda one, other, wanted: _near(wanted * one, other) & (other != 0)),
+)
+
+
+def _probable_pairs(columns: np.ndarray, target: np.ndarray) -> Iterator[tuple[int, int, _Form]]:
+    """Indexes of columns, shape (columns, rows), that make the target together, shape (rows,), and how.
+
+    A few rows leave hardly any pair to try on all.
+    """
+    few, wanted = columns[:, :GLANCE], target[:GLANCE]
+    present = ~np.isnan(few)
     for i in range(len(columns) - 1):
-        one, others = columns[i], columns[i + 1 :]
-        for words, makes, wanted in ((ADD_UP, one + others, target), (DIFFER, np.abs(one - others), np.abs(target))):
-            for offset in np.flatnonzero(_share_equal(makes, wanted) >= PAIR_SHARE):
-                yield i, i + 1 + int(offset), words
+        known = (present[i] & present[i + 1 :]).sum(axis=1)
+        for form in FORMS:
+            shares = _share(form.holds(few[i], few[i + 1 :], wanted), known, GLANCE / 4)
+            for j in (i + 1 + np.flatnonzero(shares >= GLANCE_SHARE)).tolist():
+                both = ~np.isnan(columns[i]) & ~np.isnan(columns[j])
+                if _share(form.holds(columns[i], columns[j], target), both.sum()) >= PAIR_SHARE:
+                    yield i, j, form
 
 
-def _share_equal(makes: np.ndarray, wanted: np.ndarray) -> Any:
-    """Share of the known numbers that are equal to the wanted ones but for rounding, along the last axis."""
-    known = np.maximum((~np.isnan(makes)).sum(axis=-1), MIN_ROWS / 2)
-    return (np.abs(makes - wanted) <= 1e-6 * np.abs(wanted).max()).sum(axis=-1) / known
+def _share(holds: np.ndarray, known: Any, least: float = MIN_ROWS / 2) -> Any:
+    """Share of the known rows, or of `least` when there are fewer, along the last axis."""
+    return holds.sum(axis=-1) / np.maximum(known, least)
+
+
+def _probable_sum(columns: np.ndarray, target: np.ndarray) -> list[int]:
+    """Indexes of a few columns, shape (columns, rows), whose weighted sum is the target; none when there are no such.
+
+    Orthogonal matching pursuit (Pati, Rezaiifar and Krishnaprasad, 1993): the column most like what is left is added,
+    and all weights are found again.
+    """
+    known = ~np.isnan(columns)
+    means = np.where(known, columns, 0.0).sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
+    centred = np.where(known, columns - means, 0.0)
+    lengths = np.sqrt((centred**2).sum(axis=1))
+    wanted = target - target.mean()
+    left, chosen = wanted, []
+    for _ in range(SUM_COLUMNS):
+        chosen.append(int((np.abs(centred @ left) / np.where(lengths > 0, lengths, np.inf)).argmax()))
+        if _open(columns[chosen], target) <= SUM_RESIDUAL:
+            return chosen
+        left = wanted - np.linalg.lstsq(centred[chosen].T, wanted, rcond=None)[0] @ centred[chosen]
+    return []
+
+
+def _open(columns: np.ndarray, target: np.ndarray) -> float:
+    """Share of the target's variance that the best weighted sum of the columns leaves open, where all are known."""
+    known = ~np.isnan(columns).any(axis=0)
+    if known.sum() < max(MIN_ROWS, len(target) / 2):
+        return 1.0
+    inputs = np.vstack([columns[:, known], np.ones(int(known.sum()))]).T
+    inputs = inputs / np.abs(inputs).max(axis=0).clip(min=1e-300)
+    wanted = target[known] - target[known].mean()
+    total = float(wanted @ wanted)
+    weights = np.linalg.lstsq(inputs, wanted, rcond=None)[0]
+    return float(np.sum((wanted - inputs @ weights) ** 2)) / total if total else 1.0

@@ -338,7 +338,7 @@ class _Validation:
             found = leaks.of_classes(chosen.name, np.array(values, dtype=np.int64), candidates)
             if chosen.type in ("integer", "number") and len(classes) > 2:
                 numbers = [candidate for candidate in candidates if candidate.numeric]
-                found += leaks.of_sums(chosen.name, load(f"{chosen.cell}::DOUBLE"), numbers)
+                found += leaks.of_combinations(chosen.name, load(f"{chosen.cell}::DOUBLE"), numbers)
         role: Role = "leak" if self.spec.leaks == "drop" else "feature"
         what = {"drop": "it is not used", "warn": "it is used all the same, as the spec says", "refuse": "remove it"}
         reasons = {leak.column: leak.detail for leak in found}
