@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from tidemill.contracts import ColumnProfile, ColumnType, InputField, Profile, Validated
+from tidemill.contracts import SUPERVISED, ColumnProfile, ColumnType, InputField, Profile, Validated
 from tidemill.errors import DataRefused, SpecError
 from tidemill.learning import candidates, slices, splits
 from tidemill.learning.plan import Plan
 from tidemill.learning.rows import Rows
 from tidemill.learning.splits import Constraints
+from tidemill.learning.structure import candidates as structure_candidates
 from tidemill.rules import fairness
+from tidemill.rules.halving import Halving
 from tidemill.serving import features
 from tidemill.spec import METRICS, Spec, default_metric
 
@@ -74,13 +76,18 @@ def prepare(
         raise DataRefused(
             "no column is left to learn from: upload a table with columns of numbers, categories or dates"
         )
-    assert name is not None, "a supervised task has a target"
     number = task == "regression"
-    classes, target = ((), raw[name].astype(np.float64)) if number else _classes(name, raw[name])
+    classes: tuple[str, ...] = ()
+    if name is None:  # nothing is known of a row beside its columns
+        target = np.zeros(len(raw[inputs[0].name]))
+    elif number:
+        target = raw[name].astype(np.float64)
+    else:
+        classes, target = _classes(name, raw[name])
     named = [column.name for column in profile.columns if column.role in ("feature", "time", "target")]
     whole = {name: raw[name] for name in ([spec.group_column] if spec.group_column else named)}
     constraints = Constraints(
-        classes=None if number else target,
+        classes=target if classes else None,
         groups=None if spec.group_column is None else _texts(spec.group_column, raw[spec.group_column]),
         times=None if spec.time_column is None else _times(raw[spec.time_column]),
         keys=splits.keys(whole, spec.seed),
@@ -97,13 +104,20 @@ def prepare(
     train = Rows({column: values[learned] for column, values in encoded.items()}, target[learned], assigned)
     extra = {column: values[held] for column, values in compared.items()}
     holdout = Rows({column: values[held] for column, values in encoded.items()}, target[held], extra=extra)
+    if task in SUPERVISED:
+        width = len(encoded) + spec.features.text_words * sum(field.type == "text" for field in inputs)
+        planned, rounds = candidates.plan(
+            spec.candidates, task, len(train), width, len(classes), spec.folds, spec.search
+        )
+    else:
+        planned, rounds = structure_candidates.plan(spec, task, len(train)), (Halving(1.0, 0),)
     plan = Plan(
         model=model,
         task=task,
         target=name,
         metric=metric,
         inputs=inputs,
-        candidates=candidates.plan(spec.candidates, task, len(train), len(classes)),
+        candidates=planned,
         train_rows=len(train),
         holdout_rows=len(holdout),
         seed=spec.seed,
@@ -112,8 +126,11 @@ def prepare(
         positive_class=_positive(spec.positive_class, train.target, classes) if task == "binary" else None,
         missing_values=spec.missing_values,
         real_values=spec.real_values,
-        review_below=spec.review_below,
+        review_below=spec.review_below if task in SUPERVISED else None,
         span=float(np.ptp(train.target)) if number else None,
+        features=spec.features,
+        search=spec.search,
+        rounds=rounds,
     )
     return Preparation(plan, train, holdout)
 

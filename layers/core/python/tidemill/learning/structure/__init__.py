@@ -1,0 +1,1 @@
+"""The tasks without a target: clusters, components and anomalies."""
