@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,16 @@ from typing import Literal
 
 from tidemill.errors import DataRefused
 
-ACCEPTED = "upload a table as CSV, TSV, JSON Lines or Parquet, plain or gzip-compressed"
+ACCEPTED = "upload a table as CSV, TSV, JSON, Parquet or Excel workbook (.xlsx), plain or gzip-compressed"
 #: How many times larger than the largest accepted upload an unpacked one may be.
 MAX_EXPANSION = 5
 BLOCK = 1 << 20
 
 GZIP = b"\x1f\x8b"
 PARQUET = b"PAR1"
+ZIP = b"PK\x03\x04"
+#: A part of every Excel workbook in the format that is read.
+WORKBOOK = "xl/workbook.xml"
 #: Compressions that are not unpacked.
 COMPRESSED = {
     b"\xfd7zXZ\x00": "xz",
@@ -33,7 +37,7 @@ COMPRESSED = {
 #: Files that are no tables, or tables of a program that must export them first.
 OTHER = {
     b"%PDF": "a PDF document",
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an Excel or Word document of the old format",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "a document of the old Office formats, or protected by a password",
     b"SQLite format 3\x00": "an SQLite database",
     b"ARROW1\x00\x00": "an Arrow (Feather) file",
     b"Obj\x01": "an Avro file",
@@ -54,7 +58,7 @@ MARKUP = {b"<!doctype html": "an HTML page", b"<html": "an HTML page", b"<table"
 class Content:
     """A file that may hold a table."""
 
-    kind: Literal["parquet", "text"]
+    kind: Literal["parquet", "workbook", "text"]
     path: Path  #: of the unpacked file
     compression: Literal["gzip"] | None
     bytes: int  #: size of the upload
@@ -87,6 +91,9 @@ def open_content(path: Path, work: Path, max_bytes: int) -> Content:
         _unpack(path, unpacked, max_bytes * MAX_EXPANSION)
         path, compression = unpacked, "gzip"
     head = _head(path)
+    if head.startswith(ZIP):
+        _refuse_other_archive(path)
+        return Content("workbook", path, compression, size)
     _refuse_other(head)
     return Content("parquet" if _is_parquet(path, head) else "text", path, compression, size)
 
@@ -122,13 +129,27 @@ def _unpack(path: Path, unpacked: Path, limit: int) -> None:
         raise DataRefused(f"the gzip file holds nothing: {ACCEPTED}")
 
 
+def _refuse_other_archive(path: Path) -> None:
+    """Refuse a zip archive that is no workbook."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise DataRefused(
+            f"the file is a damaged zip archive or workbook ({error}): save and upload it again"
+        ) from error
+    if WORKBOOK in names:
+        return
+    if names & {"xl/workbook.bin", "mimetype", "[Content_Types].xml"}:
+        raise DataRefused(
+            "the file is a spreadsheet or document of another kind: save it as .xlsx or CSV and upload that"
+        )
+    raise DataRefused("the file is a zip archive: upload the table in it as gzip or uncompressed")
+
+
 def _refuse_other(head: bytes) -> None:
     if head.startswith(GZIP):
         raise DataRefused("the file is compressed with gzip twice: compress it once")
-    if head.startswith(b"PK\x03\x04"):
-        if b"xl/" in head or b"[Content_Types].xml" in head or b"mimetype" in head:
-            raise DataRefused(f"the file is a spreadsheet or office document: save the sheet as CSV and {ACCEPTED}")
-        raise DataRefused("the file is a zip archive: upload the table in it as gzip or uncompressed")
     compressions = [name for magic, name in COMPRESSED.items() if head.startswith(magic)]
     if head.startswith(b"BZh") and head[4:10] == b"1AY&SY":
         compressions = ["bzip2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,12 +11,16 @@ from pathlib import Path
 
 from tidemill.data import dialect as dialects
 from tidemill.data import header as headers
+from tidemill.data import remarks
 from tidemill.data.dialect import Dialect
 from tidemill.data.encoding import Encoding
 from tidemill.errors import DataRefused
+from tidemill.spec import Reading
 
 #: Characters from which the dialect is decided.
 SAMPLE = 1 << 20
+#: Bytes that are looked at together.
+BLOCK = 1 << 20
 #: How a row number that the header does not name is called.
 ROW_NUMBER = "row_number"
 
@@ -31,6 +36,38 @@ class CsvText:
     names: tuple[str, ...]
     assumptions: tuple[str, ...]
 
+    def is_regular(self) -> bool:
+        """Whether duckdb's reader gives the rows that `rows` gives, or an error.
+
+        It ignores blanks around quotes, empty lines and a last quote that is not closed, which `rows` does not; so a
+        text is regular when it has none of them.
+        """
+        dialect = self.dialect
+        if (
+            dialect.delimiter is None
+            or dialect.quoting not in (dialects.DOUBLED, dialects.UNQUOTED)
+            or dialect.layout not in ("plain", "row_number")
+            or self.codec not in ("utf-8", "utf-8-sig")
+            or (self.codec == "utf-8-sig" and not (self.header or dialect.skip))
+            or any("\n" in cell or "\r" in cell for cell in dialect.first)
+        ):
+            return False
+        irregular = {b"\n\n", b"\n\r", b"\r\r"}
+        if dialect.quoting.quote:
+            blanks = [blank for blank in (b" ", b"\t") if blank != dialect.delimiter.encode()]
+            irregular |= {pair for blank in blanks for pair in (blank + b'"', b'"' + blank)}
+        quotes, last = 0, b"\n"
+        with self.path.open("rb") as file:
+            while block := file.read(BLOCK):
+                seen = last + block
+                if any(pair in seen for pair in irregular) or seen.count(b"\r") != seen.count(b"\r\n") + seen.endswith(
+                    b"\r"
+                ):
+                    return False
+                quotes += block.count(b'"')
+                last = block[-1:]
+        return last != b"\r" and (quotes % 2 == 0 or not dialect.quoting.quote)
+
     def rows(self, notes: list[str]) -> Iterator[list[str]]:
         """The cells of each row in the file's order; sentences about what was passed over go to `notes` at the end.
 
@@ -39,30 +76,46 @@ class CsvText:
         DataRefused
             a row has too few or too many fields, or a quote is wrong; the message names the line.
         """
-        fields, width = self.dialect.fields, len(self.names)
+        fields, width, skip = self.dialect.fields, len(self.names), self.dialect.skip
         trailing = self.dialect.layout == "trailing"
-        to_skip, blank = int(self.header), 0
+        to_skip, blank, last_blank = int(self.header), 0, 0
+        #: Rows of another width, which may be remarks below the table: line, cells, whether it is set apart.
+        tail: list[tuple[int, list[str], bool]] = []
         with _lines(self.path, self.codec) as lines:
-            reader = dialects.reader(lines, self.dialect.delimiter, self.dialect.quoting)
+            reader = dialects.reader(itertools.islice(lines, skip, None), self.dialect.delimiter, self.dialect.quoting)
+            previous: list[str] = []
             try:
                 for row in reader:
-                    if len(row) == fields and not to_skip:
+                    if len(row) == fields and not to_skip and not tail:
+                        previous = row
                         if trailing and row.pop().strip():
-                            raise dialects.ragged(reader.line_num, fields, width)
+                            raise dialects.ragged(skip + reader.line_num, fields, width)
                         yield row
                     elif dialects.is_blank(row):
                         blank += 1
+                        last_blank = reader.line_num
                     elif to_skip:
                         to_skip -= 1
                     else:
-                        raise dialects.ragged(reader.line_num, len(row), fields)
+                        apart = last_blank == reader.line_num - 1 or not any(cell.strip() for cell in previous)
+                        tail.append((skip + reader.line_num, row, apart))
+                        if len(tail) > remarks.MAX_REMARKS or len(row) > fields:
+                            break
             except csv.Error as error:
-                raise DataRefused(dialects.explain(error, reader.line_num)) from error
+                raise DataRefused(dialects.explain(error, skip + reader.line_num)) from error
+        if tail:
+            first_column = [row[0] for row in self.dialect.sample]
+            if remarks.below([row[1:] for row in tail], fields, first_column) < len(tail):
+                raise dialects.ragged(tail[0][0], len(tail[0][1]), fields)
+            first = next((cell.strip() for _, row, _ in tail for cell in row if cell.strip()), "")
+            notes.append(remarks.sentence("below", len(tail), first))
         if blank:
             notes.append(f"{blank:,} empty lines were passed over")
 
 
-def open_csv(path: Path, encoding: Encoding, prefer_tab: bool, expected: Collection[str]) -> CsvText:
+def open_csv(
+    path: Path, encoding: Encoding, prefer_tab: bool, expected: Collection[str], options: Reading | None = None
+) -> CsvText:
     """Find dialect and header of a delimited text file.
 
     Parameters
@@ -73,23 +126,33 @@ def open_csv(path: Path, encoding: Encoding, prefer_tab: bool, expected: Collect
         whether the file's name says that tabs split it.
     expected
         column names known from elsewhere, which tell a header.
+    options
+        the spec's, about the delimiter and the header.
 
     Raises
     ------
     DataRefused
         it is no table, or cannot be read with certainty.
     """
+    options = options or Reading()
     with _lines(path, encoding.codec) as lines:
         sample, whole = _beginning(lines)
-    dialect = dialects.decide(sample, whole, prefer_tab)
+    dialect = dialects.decide(sample, whole, prefer_tab, options.delimiter, options.header, expected)
     assumptions = [*([encoding.assumption] if encoding.assumption else []), *dialect.assumptions]
-    header = dialect.layout != "plain" or headers.is_header(dialect.first, dialect.sample, expected)
+    header = options.header == "yes" or dialect.layout != "plain"
+    if options.header == "auto":
+        header = header or headers.is_header(dialect.first, dialect.sample, expected)
+    elif options.header == "no" and dialect.layout != "plain":
+        raise DataRefused(
+            "reading.header of the spec says no, but the first row has not as many fields as the others: correct it"
+        )
     if header:
         names, notes = headers.names_of(*_named_cells(dialect))
         assumptions += notes
     else:
         names = [f"column_{i + 1}" for i in range(dialect.fields)]
-        assumptions.append(f"the file has no header: the columns were named column_1 to column_{len(names)}")
+        if options.header == "auto":
+            assumptions.append(f"the file has no header: the columns were named column_1 to column_{len(names)}")
     if dialect.layout == "row_number":
         names.insert(0, headers.free(ROW_NUMBER, {name.casefold() for name in names}))
         assumptions.append(

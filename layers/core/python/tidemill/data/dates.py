@@ -51,6 +51,9 @@ _ISO = (
     f"THEN {_IN_ZONE} AT TIME ZONE 'UTC' ELSE try_cast(TEXT AS TIMESTAMP) END"
 )
 _NUMERIC = rf"\d{{1,2}}[-/]\d{{1,2}}[-/]\d{{4}}{_AFTER}"
+_SHORT = rf"\d{{1,2}}[-/]\d{{1,2}}[-/]\d{{2}}{_AFTER}"
+#: The form that times such as 10.11.12 may have, too.
+SHORT_WITH_POINTS = "day.month.yy"
 ISO = DateForm("ISO 8601", rf"\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}}([T ]{_CLOCK}({_ZONE})?)?", _ISO)
 FORMS = (
     ISO,
@@ -64,11 +67,38 @@ FORMS = (
         _strptime("replace(TEXT, '-', ' ')", "%d %b %Y", "%d %B %Y"),
     ),
     DateForm(
+        "day month yy",
+        rf"\d{{1,2}}[- ]{_MONTH}[- ]\d{{2}}{_AFTER}",
+        _strptime("replace(TEXT, '-', ' ')", "%d %b %y", "%d %B %y"),
+    ),
+    DateForm("month year", rf"{_MONTH}[- ]\d{{4}}", "try_strptime(replace(TEXT, '-', ' '), ['%b %Y', '%B %Y'])"),
+    DateForm("day/month/yy", _SHORT, _strptime("replace(TEXT, '-', '/')", "%d/%m/%y")),
+    DateForm("month/day/yy", _SHORT, _strptime("replace(TEXT, '-', '/')", "%m/%d/%y")),
+    DateForm(SHORT_WITH_POINTS, rf"\d{{2}}\.\d{{2}}\.\d{{2}}{_AFTER}", _strptime("TEXT", "%d.%m.%y")),
+    DateForm(
         "month day, year",
         rf"{_MONTH} \d{{1,2}},? \d{{4}}{_AFTER}",
         _strptime("replace(TEXT, ',', '')", "%b %d %Y", "%B %d %Y"),
     ),
 )
+
+#: Whole numbers that are dates. The first is found out, the others only where the spec says that a column is dates.
+COMPACT = DateForm("yearmonthday", r"\d{8}", "try_strptime(TEXT, '%Y%m%d')")
+COMPACT_RANGE = (19000101, 21001231)
+NUMBERS = (
+    COMPACT,
+    DateForm("seconds since 1970", r"\d{9,10}", "make_timestamp(TEXT::BIGINT * 1000000)"),
+    DateForm("milliseconds since 1970", r"\d{12,13}", "make_timestamp(TEXT::BIGINT * 1000)"),
+)
+NAMED = {form.name: form for form in (*FORMS, *NUMBERS) if form is not ISO}
+_ORDERS = {"day_first": "day", "month_first": "month"}
+
+
+def ordered(forms: Sequence[DateForm], order: str) -> list[DateForm]:
+    """The forms that go with the spec's `reading.dates`: it tells day/month from month/day."""
+    if order not in _ORDERS:
+        return list(forms)
+    return [form for form in forms if "/" not in form.name or form.name.startswith(_ORDERS[order] + "/")]
 
 
 @dataclass(frozen=True)
@@ -79,6 +109,11 @@ class DateStyle:
     clock: bool  #: whether there is a time of day
     fraction: bool  #: whether there are fractions of a second
     zone: bool  #: whether there is an offset from UTC
+    given: bool = False  #: whether the form comes from another table; ISO 8601 is taken beside it, then
+
+    def sql(self, text: str) -> str:
+        """SQL that gives the TIMESTAMP of a text, null where it is none."""
+        return f"coalesce({self.form.sql(text)}, {ISO.sql(text)})" if self.given else self.form.sql(text)
 
     def iso(self, timestamp: str) -> str:
         """SQL that writes a TIMESTAMP as ISO 8601, in UTC with Z when the texts named a zone."""
@@ -88,12 +123,14 @@ class DateStyle:
         return f"strftime({timestamp}, {literal(style)})"
 
 
-def fitting(connection: duckdb.DuckDBPyConnection, column: str, sample: Sequence[str]) -> dict[DateForm, int]:
+def fitting(
+    connection: duckdb.DuckDBPyConnection, column: str, sample: Sequence[str], forms: Sequence[DateForm] = FORMS
+) -> dict[DateForm, int]:
     """How many texts of a column each form reads; only forms that read most of the sample are tried on all."""
     texts = "(SELECT unnest(?) AS text)"
     hopeful = [
         form
-        for form, count in _counts(connection, FORMS, "text", texts, [list(sample)]).items()
+        for form, count in _counts(connection, forms, "text", texts, [list(sample)]).items()
         if count >= MOSTLY * len(sample) > 0
     ]
     return _counts(connection, hopeful, column, "cells", []) if hopeful else {}
@@ -107,14 +144,14 @@ def _counts(
     return dict(zip(forms, read, strict=True))
 
 
-def style(connection: duckdb.DuckDBPyConnection, column: str, form: DateForm) -> DateStyle:
-    """The style of a column of `cells` whose texts are all in one form."""
+def style(connection: duckdb.DuckDBPyConnection, column: str, form: DateForm, given: bool = False) -> DateStyle:
+    """The style of a column of `cells` whose texts are all in one form, or in a form that is given."""
     fraction, zone = (
         f"coalesce(bool_or(clock AND regexp_matches({column}, {literal(pattern)}, 'i')), false)"
         for pattern in (_FRACTION, _CLOCK_AND_ZONE)
     )
-    found = connection.execute(
+    clock, fractions, zones = connection.execute(
         f"SELECT coalesce(bool_or(clock), false), {fraction}, {zone} "
         f"FROM (SELECT {column}, contains({column}, ':') AS clock FROM cells)"
     ).fetchall()[0]
-    return DateStyle(form, *found)
+    return DateStyle(form, clock, fractions, zones, given)

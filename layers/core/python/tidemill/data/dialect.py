@@ -3,7 +3,8 @@
 Every combination of delimiter and quoting is tried on the beginning with Python's csv
 module, which also reads the whole file later. One must split all lines into equally
 many fields; when none does the file is refused at the first line that does not fit,
-and when several do it is refused as ambiguous, since a guess would be silent.
+and when several do it is refused as ambiguous, since a guess would be silent. Remarks above
+and below the table (`remarks`) are no lines of it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import csv
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tidemill.data import remarks
 from tidemill.errors import DataRefused
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
@@ -36,10 +38,11 @@ class Quoting:
 
 DOUBLED = Quoting('"')
 ESCAPED = Quoting('"', "quotes within cells are escaped with a backslash")
+ESCAPED_DELIMITERS = Quoting('"', "delimiters within cells are escaped with a backslash")
 SINGLE = Quoting("'", "cells are quoted with ' instead of \"")
 UNQUOTED = Quoting(None, 'the character " does not quote cells here: it was read as it stands')
 #: Tried in this order: the first is the usual one, and each other only when the ones before it do not fit.
-QUOTINGS = (DOUBLED, ESCAPED, SINGLE, UNQUOTED)
+QUOTINGS = (DOUBLED, ESCAPED, ESCAPED_DELIMITERS, SINGLE, UNQUOTED)
 #: Texts with these delimiters are often written without any quoting.
 UNQUOTED_DELIMITERS = ("\t", "|")
 
@@ -55,6 +58,7 @@ class Dialect:
     first: tuple[str, ...]  #: the first row's cells
     sample: tuple[tuple[str, ...], ...]  #: the following rows of the beginning
     assumptions: tuple[str, ...] = ()
+    skip: int = 0  #: lines above the table
 
 
 def reader(lines: Iterable[str], delimiter: str | None, quoting: Quoting) -> Any:
@@ -65,8 +69,13 @@ def reader(lines: Iterable[str], delimiter: str | None, quoting: Quoting) -> Any
     if quoting == ESCAPED:
         # The module is strict about doubled quotes only.
         lines = (re.sub(r'\\(["\\])', lambda match: "\\" if match[1] == "\\" else '""', line) for line in lines)
+    if quoting == ESCAPED_DELIMITERS:
+        # Other backslashes stand for themselves; the module would take them off.
+        kept = (delimiter or ",", '"', "\\")
+        lines = (re.sub(r"\\(.)", lambda m: m[0] if m[1] in kept else "\\\\" + m[1], line) for line in lines)
     return csv.reader(
         lines,
+        escapechar="\\" if quoting == ESCAPED_DELIMITERS else None,
         delimiter=delimiter or ",",
         quotechar=quoting.quote,
         quoting=csv.QUOTE_MINIMAL if quoting.quote else csv.QUOTE_NONE,
@@ -74,7 +83,14 @@ def reader(lines: Iterable[str], delimiter: str | None, quoting: Quoting) -> Any
     )
 
 
-def decide(sample: str, whole: bool, prefer_tab: bool = False) -> Dialect:
+def decide(
+    sample: str,
+    whole: bool,
+    prefer_tab: bool = False,
+    delimiter: str | None = None,
+    header: str = "auto",
+    expected: Collection[str] = (),
+) -> Dialect:
     """The dialect of a text.
 
     Parameters
@@ -85,49 +101,102 @@ def decide(sample: str, whole: bool, prefer_tab: bool = False) -> Dialect:
         whether that is all of it.
     prefer_tab
         whether the file's name says that tabs split it.
+    delimiter, header
+        of the spec's `reading`.
+    expected
+        column names that are known from elsewhere.
 
     Raises
     ------
     DataRefused
-        no dialect splits every line into equally many fields, or several do.
+        no dialect splits every line into equally many fields, or several do, or not the delimiter of the spec.
     """
     lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", sample)
-    usual = [_Trial(lines, mark, DOUBLED, whole) for mark in DELIMITERS]
+    named = re.fullmatch(r'"?sep=(.)"?\s*', lines[0], re.IGNORECASE) if lines else None
+    skip = int(named is not None)
+    marks = [delimiter] if delimiter else [named[1]] if named else list(DELIMITERS)
+
+    def trial(mark: str, quoting: Quoting) -> _Trial:
+        return _Trial(lines, skip, mark, quoting, whole, header, expected)
+
+    usual = [trial(mark, DOUBLED) for mark in marks]
     for quoting in QUOTINGS:
-        trials = usual if quoting == DOUBLED else [_Trial(lines, mark, quoting, whole) for mark in DELIMITERS]
+        if quoting == ESCAPED_DELIMITERS and "\\" not in sample:
+            continue
+        trials = usual if quoting == DOUBLED else [trial(mark, quoting) for mark in marks]
         fitting = [trial for trial in trials if trial.layout is not None]
+        if quoting == ESCAPED_DELIMITERS:
+            fitting = [trial for trial in fitting if f"\\{trial.delimiter}" in sample]
         if quoting == DOUBLED and any(trial.has_wrapped_column("'") for trial in fitting):
-            single = [_Trial(lines, trial.delimiter, SINGLE, whole) for trial in fitting]
+            single = [trial(found.delimiter, SINGLE) for found in fitting]
             fitting = [trial for trial in single if trial.layout is not None] or fitting
         if quoting == SINGLE:
             fitting = [trial for trial in fitting if trial.begins_with_wrapped_cell]
         if quoting == UNQUOTED:
             fitting = [t for t in fitting if t.delimiter in UNQUOTED_DELIMITERS and not t.has_wrapped_cell('"')]
         fitting = [trial for trial in fitting if trial.layout == "plain"] or fitting
+        fitting = [trial for trial in fitting if trial.skip == skip] or fitting
         if fitting:
             return (_certain(fitting, prefer_tab) if len(fitting) > 1 else fitting[0]).dialect()
+    if delimiter and not any(len(row) > 1 for _, row in usual[0].rows):
+        raise DataRefused(f"reading.delimiter of the spec says {delimiter!r}, which splits no line: correct it")
     return _one_column(usual)
 
 
 class _Trial:
     """The beginning of a text, split in one way."""
 
-    def __init__(self, lines: Sequence[str], delimiter: str, quoting: Quoting, whole: bool) -> None:
+    def __init__(
+        self,
+        lines: Sequence[str],
+        skip: int,
+        delimiter: str,
+        quoting: Quoting,
+        whole: bool,
+        header: str,
+        expected: Collection[str],
+    ) -> None:
         self.delimiter = delimiter
         self.quoting = quoting
+        self.skip = skip
+        self.above: str | None = None
         self._lines = lines
         self.rows: list[tuple[int, list[str]]] = []
         self.error: str | None = None
-        rows = reader(lines, delimiter, quoting)
+        rows = reader(lines[skip:], delimiter, quoting)
         try:
             for row in rows:
                 if not is_blank(row):
-                    self.rows.append((rows.line_num, row))
+                    self.rows.append((skip + rows.line_num, row))
         except csv.Error as error:
             # The last row of a beginning may be cut within a quoted cell; the whole text is read strictly later.
-            if whole or rows.line_num < len(lines) or not self.rows:
-                self.error = explain(error, rows.line_num)
+            if whole or skip + rows.line_num < len(lines) or not self.rows:
+                self.error = explain(error, skip + rows.line_num)
+        if whole and len(self.rows) > 2:
+            self.rows = self._without_below()
         self.layout = None if self.error else self._layout()
+        if self.layout not in ("trailing", "short") and not self.error:
+            self._pass_over(remarks.above(self.rows, header, expected))
+
+    def _without_below(self) -> list[tuple[int, list[str]]]:
+        """The rows without remarks of another width below them."""
+        width = Counter(len(row) for _, row in self.rows).most_common(1)[0][0]
+        tail: list[tuple[list[str], bool]] = []
+        for (before, previous), (line, row) in itertools.pairwise(self.rows[-remarks.MAX_REMARKS :]):
+            tail.append((row, line - before > 1 or not any(cell.strip() for cell in previous)))
+        while tail and len(tail[0][0]) == width:
+            tail.pop(0)
+        left = len(self.rows) - remarks.below(tail, width, [row[0] for _, row in self.rows[1:]])
+        return self.rows[:left]
+
+    def _pass_over(self, count: int) -> None:
+        """Take the first rows, which stand above the table, away."""
+        if count == 0:
+            return
+        self.above = next((cell.strip() for _, row in self.rows[:count] for cell in row if cell.strip()), "")
+        self.skip = self.rows[count - 1][0]
+        self.rows = self.rows[count:]
+        self.layout = self._layout()
 
     def _layout(self) -> Layout | None:
         widths = [len(row) for _, row in self.rows]
@@ -166,6 +235,8 @@ class _Trial:
     def dialect(self) -> Dialect:
         assert self.layout is not None
         assumptions = [self.quoting.assumption] if self.quoting.assumption else []
+        if self.above is not None:
+            assumptions.append(remarks.sentence("above", self.skip, self.above))
         if self.layout == "trailing":
             assumptions.append("every row ends with a delimiter that the header lacks: it was taken off")
         if self.layout == "short":
@@ -179,6 +250,7 @@ class _Trial:
             first=tuple(self.rows[0][1]),
             sample=tuple(tuple(row) for _, row in self.rows[1:]),
             assumptions=tuple(assumptions),
+            skip=self.skip,
         )
 
     def refusal(self) -> DataRefused:
@@ -237,7 +309,8 @@ def _certain(fitting: Sequence[_Trial], prefer_tab: bool) -> _Trial:
         return others[0]
     names = " and the ".join(DELIMITERS[trial.delimiter] for trial in fitting)
     raise DataRefused(
-        f'both the {names} could be the delimiter: save the table with commas, and put " around cells that hold one'
+        f"both the {names} could be the delimiter: name it as reading.delimiter in the spec, "
+        'or put " around cells that hold one'
     )
 
 

@@ -43,16 +43,24 @@ class Encoding:
     assumption: str | None = None
 
 
-def detect(path: Path) -> Encoding:
+def detect(path: Path, declared: str | None = None) -> Encoding:
     """The encoding in which the whole file can be decoded.
+
+    Parameters
+    ----------
+    declared
+        the encoding that the spec names.
 
     Raises
     ------
     DataRefused
-        the file is binary, has NUL characters, or is in an encoding that cannot be told.
+        the file is binary, has NUL characters, or is in an encoding that cannot be told, or in another one than
+        declared.
     """
     with path.open("rb") as file:
         head = file.read(4096)
+    if declared is not None:
+        return _declared(path, head, declared)
     for mark, codec in BYTE_ORDER_MARKS.items():
         if head.startswith(mark):
             return Encoding(_proven(path, codec))
@@ -60,6 +68,25 @@ def detect(path: Path) -> Encoding:
         if zeros.count(0) > 0.7 * len(zeros) and others.count(0) == 0:
             return Encoding(_proven(path, codec), f"the text is {codec.upper()}, although no byte order mark says so")
     return Encoding("utf-8") if _undecodable_line(path, "utf-8") is None else _western(path)
+
+
+def _declared(path: Path, head: bytes, name: str) -> Encoding:
+    try:
+        codec = codecs.lookup(name).name
+        "".encode(codec)
+    except (LookupError, TypeError, ValueError) as error:
+        raise DataRefused(
+            f"reading.encoding of the spec names no text encoding {name!r}: write one such as utf-8 or cp1252"
+        ) from error
+    if codec == "utf-8" and head.startswith(codecs.BOM_UTF8):
+        codec = "utf-8-sig"
+    line = _undecodable_line(path, codec)
+    if line is not None:
+        raise DataRefused(
+            f"reading.encoding of the spec says {name}, but the file cannot be decoded so near line {line}: "
+            "correct it, or leave it out"
+        )
+    return Encoding(codec)
 
 
 def _proven(path: Path, codec: str) -> str:

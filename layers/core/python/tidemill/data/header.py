@@ -26,6 +26,14 @@ KINDS = {
 }
 
 
+def clearness(first: Sequence[str], rows: Sequence[Sequence[str]], expected: Collection[str] = ()) -> int:
+    """By how many columns' votes the first row is a header rather than data; negative when it is data."""
+    names = [cell.strip() for cell in first]
+    if any(name in expected for name in names):
+        return len(names)
+    return sum(_vote(name, [row[i].strip() for row in rows[:SAMPLE_ROWS]]) for i, name in enumerate(names))
+
+
 def is_header(first: Sequence[str], rows: Sequence[Sequence[str]], expected: Collection[str] = ()) -> bool:
     """Whether the first row is a header.
 
@@ -38,11 +46,7 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]], expected: Col
     expected
         column names that are known from elsewhere (spec, signature, an earlier table); one among the cells decides.
     """
-    names = [cell.strip() for cell in first]
-    if any(name in expected for name in names) or _counts_up(names):
-        return True
-    votes = [_vote(name, [row[i].strip() for row in rows[:SAMPLE_ROWS]]) for i, name in enumerate(names)]
-    return sum(votes) >= 0
+    return _counts_up([cell.strip() for cell in first]) or clearness(first, rows, expected) >= 0
 
 
 def _counts_up(names: Sequence[str]) -> bool:
@@ -58,8 +62,8 @@ def _vote(name: str, values: Sequence[str]) -> int:
     values = [value for value in values if value]
     if not name or not values:
         return 0
-    kind = _kind(name)
-    same = sum(_kind(value) == kind for value in values)
+    kind = kind_of(name)
+    same = sum(kind_of(value) == kind for value in values)
     if kind != "text":
         return -1 if same > 0.5 * len(values) else 0
     if name in values:
@@ -68,7 +72,8 @@ def _vote(name: str, values: Sequence[str]) -> int:
     return 1 if same < 0.1 * len(values) or recurring else 0
 
 
-def _kind(cell: str) -> str:
+def kind_of(cell: str) -> str:
+    """What a cell holds by its look: one of `KINDS`, or text."""
     return next((kind for kind, pattern in KINDS.items() if pattern.fullmatch(cell)), "text")
 
 
@@ -85,8 +90,8 @@ def names_of(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[
     filled = [i for i in unnamed if any(row[i].strip() for row in rows)]
     if len(names) > 2 and len(filled) > len(names) / 2:
         raise DataRefused(
-            f"the first line names only {len(names) - len(unnamed)} of {len(names)} columns: "
-            "delete the lines above the header"
+            f"the first line of the table names only {len(names) - len(unnamed)} of {len(names)} columns: "
+            "delete what stands above the header, or name every column"
         )
     taken = {name.casefold() for name in names}
     for i in unnamed:

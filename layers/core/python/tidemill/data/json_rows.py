@@ -1,12 +1,13 @@
-"""The rows of a JSON Lines file: one object a line, its keys the columns."""
+"""The rows of a JSON file: one object a line, or a list of objects; their keys are the columns."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tidemill.data.encoding import Encoding
 from tidemill.data.header import repetition
@@ -14,34 +15,43 @@ from tidemill.errors import DataRefused
 
 #: The longest line in characters.
 MAX_LINE = 4 << 20
+#: Characters of a list that are looked at together, at first.
+BLOCK = 1 << 18
 ONE_OBJECT_A_LINE = 'write one JSON object a line, such as {"a": 1, "b": "x"}'
 
 
 @dataclass(frozen=True)
-class JsonLines:
-    """A JSON Lines file whose columns are known, in the order in which the keys appear first."""
+class JsonText:
+    """A JSON file whose columns are known, in the order in which the keys appear first."""
 
     path: Path
     codec: str
+    is_list: bool
     names: tuple[str, ...]
     assumptions: tuple[str, ...]
 
-    def rows(self, notes: list[str]) -> Iterator[list[str]]:
-        """The cells of each row as text, "" for null and for an absent key."""
+    def rows(self, notes: list[str], texts: set[str]) -> Iterator[list[str]]:
+        """The cells of each row as text, "" for null and an absent key; names of columns with texts go to `texts`."""
         nested: set[str] = set()
-        for _, document in _objects(self.path, self.codec):
+        for _, document in _objects(self.path, self.codec, self.is_list):
             row = []
             for name in self.names:
                 value = document.get(name)
                 if isinstance(value, dict | list):
                     nested.add(name)
+                elif isinstance(value, str) and not isinstance(value, _Digits):
+                    texts.add(name)
                 row.append(_text(value))
             yield row
         notes += [f"the column {name!r} holds nested JSON values: they were read as text" for name in sorted(nested)]
 
 
+class _Digits(str):
+    """A number as the text that it is, so that no digit is lost."""
+
+
 def is_json(path: Path, encoding: Encoding) -> bool:
-    """Whether the text begins with a JSON object, or with a list, which is refused later."""
+    """Whether the text begins with a JSON object, or with a list."""
     with path.open(encoding=encoding.codec) as file:
         head = file.read(4096).lstrip()
     if head.startswith("{"):
@@ -58,18 +68,22 @@ def _is_list(line: str) -> bool:
         return False
 
 
-def open_json(path: Path, encoding: Encoding) -> JsonLines:
-    """Find the columns of a JSON Lines file by reading all of it once.
+def open_json(path: Path, encoding: Encoding) -> JsonText:
+    """Find the columns of a JSON file by reading all of it once.
 
     Raises
     ------
     DataRefused
-        a line is no JSON object; the message names it.
+        something is no JSON object; the message names it.
     """
+    with path.open(encoding=encoding.codec) as file:
+        head = file.read(4096).lstrip()
+    # A list in one line of several is no list of objects.
+    is_list = head.startswith("[") and head[1:].lstrip()[:1] in ("{", "]", "")
     names: dict[str, None] = {}
     rows = 0
     incomplete = 0
-    for _, document in _objects(path, encoding.codec):
+    for _, document in _objects(path, encoding.codec, is_list):
         rows += 1
         incomplete += rows > 1 and document.keys() != names.keys()
         names.update(dict.fromkeys(document))
@@ -83,33 +97,68 @@ def open_json(path: Path, encoding: Encoding) -> JsonLines:
     assumptions = [encoding.assumption] if encoding.assumption else []
     if incomplete:
         assumptions.append(f"{incomplete:,} of {rows:,} objects have other keys than those before: absent is missing")
-    return JsonLines(path, encoding.codec, tuple(names), tuple(assumptions))
+    return JsonText(path, encoding.codec, is_list, tuple(names), tuple(assumptions))
 
 
-def _objects(path: Path, codec: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _objects(path: Path, codec: str, is_list: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Every object, with what names its place: the number of its line, or in the list."""
     with path.open(encoding=codec, newline=None) as file:
+        if is_list:
+            yield from _items(file)
+            return
         number = 0
         while line := file.readline(MAX_LINE):
             number += 1
             if len(line) == MAX_LINE:
                 raise DataRefused(f"line {number} has more than {MAX_LINE:,} characters: {ONE_OBJECT_A_LINE}")
             if line.strip():
-                yield number, _object(line, number)
+                yield number, _object(line, f"line {number}")
 
 
-def _object(line: str, number: int) -> dict[str, Any]:
+def _items(file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a list, a block of the file at a time."""
+    text, position, number = file.read(BLOCK).lstrip()[1:], 0, 0
+    while True:
+        between = _BETWEEN.match(text, position)
+        assert between is not None
+        if between[1] == "]":
+            break
+        try:
+            document, end = _DECODER.raw_decode(text, between.end())
+        except (ValueError, RecursionError) as error:
+            seen = len(text) - position
+            more = file.read(max(BLOCK, seen)) if seen < MAX_LINE else ""
+            if not more:
+                raise _no_object(f"object {number + 1} of the list") from error
+            text, position = text[position:] + more, 0
+            continue
+        if bool(between[1]) != (number > 0):
+            raise DataRefused(f"a comma is missing or too many before object {number + 1} of the list: correct it")
+        number += 1
+        yield number, _checked(document, text[between.end() : end], f"object {number} of the list")
+        position = end
+    if text[between.end() :].strip() or file.read(BLOCK).strip():
+        raise DataRefused("there is more text behind the list of objects: write one list only")
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
     try:
-        # Numbers stay the text that they are, so that no digit is lost.
-        document = json.loads(
-            line, parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=_without_repetition
-        )
+        document = _DECODER.decode(line)
     except (ValueError, RecursionError) as error:
-        raise DataRefused(f"line {number} is not a JSON object: {ONE_OBJECT_A_LINE}") from error
+        raise _no_object(where) from error
+    return _checked(document, line, where)
+
+
+def _checked(document: Any, text: str, where: str) -> dict[str, Any]:
     if not isinstance(document, dict):
-        raise DataRefused(f"line {number} is not a JSON object: {ONE_OBJECT_A_LINE}")
-    if "\\u" in line:
-        _refuse_unusable_characters(document, number)
+        raise _no_object(where)
+    if "\\u" in text:
+        _refuse_unusable_characters(document, where)
     return document
+
+
+def _no_object(where: str) -> DataRefused:
+    return DataRefused(f"{where} is not a JSON object: {ONE_OBJECT_A_LINE}, or a list of such objects")
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -119,11 +168,18 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return document
 
 
-def _refuse_unusable_characters(document: dict[str, Any], number: int) -> None:
+_BETWEEN = re.compile(r"\s*([\],]?)\s*")
+#: Numbers stay the text that they are, so that no digit is lost.
+_DECODER = json.JSONDecoder(
+    parse_float=_Digits, parse_int=_Digits, parse_constant=_Digits, object_pairs_hook=_without_repetition
+)
+
+
+def _refuse_unusable_characters(document: dict[str, Any], where: str) -> None:
     """Escapes can name NUL and halves of characters, which are no text."""
     text = json.dumps(document, ensure_ascii=False)
     if "\\u0000" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise DataRefused(f"line {number} has a NUL or half a character: remove it")
+        raise DataRefused(f"{where} has a NUL or half a character: remove it")
 
 
 def _text(value: Any) -> str:

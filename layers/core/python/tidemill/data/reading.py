@@ -2,8 +2,9 @@
 
 The order of things: the bytes say what the file is (`content`), a text's encoding and
 dialect are decided from it and proven on all of it (`encoding`, `dialect`, `header`),
-and its rows go through Python's csv or json module into the table `raw`, a block at a
-time, so that memory stays flat. What was assumed on the way stands in the reading; what
+and its rows go into the table `raw`, a block at a time, so that memory stays flat:
+through duckdb's reader where the file is proven to be so regular that it reads what
+Python's csv module reads, else through that or the json module. What was assumed on the way stands in the reading; what
 cannot be told for certain is refused. Types come later (`column_types`).
 """
 
@@ -13,20 +14,29 @@ import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
 
 from tidemill.contracts import Reading
-from tidemill.data import csv_rows, encoding, json_rows
-from tidemill.data.content import Content, open_content
+from tidemill.data import csv_rows, encoding, json_rows, remarks
+from tidemill.data.content import MAX_EXPANSION, Content, open_content
 from tidemill.data.csv_rows import CsvText
 from tidemill.data.database import connect, identifier, limit_memory, literal
+from tidemill.data.dialect import MAX_CELL
 from tidemill.data.header import repetition
-from tidemill.data.json_rows import JsonLines
+from tidemill.data.json_rows import JsonText
 from tidemill.errors import DataRefused
+from tidemill.spec import Reading as Options
+
+if TYPE_CHECKING:
+    from tidemill.data.workbook_rows import Sheet
 
 MAX_COLUMNS = 1000
+#: Beginnings of duckdb's numeric types.
+_UNSIGNED = ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
+_NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", *_UNSIGNED, "FLOAT", "DOUBLE", "DECIMAL")
 #: Cells that are in Python's memory at a time.
 BLOCK_CELLS = 80_000
 #: Blocks after which what was inserted goes to disk: a transaction keeps its rows in memory, outside duckdb's limit.
@@ -42,9 +52,18 @@ class Table:
     rows: int
     reading: Reading
     row_number: str | None = None  #: the column that the header does not name, when there is one
+    #: Columns whose cells are numbers in the file itself, so that how a number is written is no question.
+    numeric: frozenset[str] = frozenset()
 
 
-def read_table(path: Path, name: str, work: Path, max_bytes: int, expected: Collection[str] = ()) -> Table:
+def read_table(
+    path: Path,
+    name: str,
+    work: Path,
+    max_bytes: int,
+    expected: Collection[str] = (),
+    options: Options | None = None,
+) -> Table:
     """Read an uploaded file.
 
     Parameters
@@ -59,20 +78,32 @@ def read_table(path: Path, name: str, work: Path, max_bytes: int, expected: Coll
         a larger file is refused.
     expected
         column names known from elsewhere, which help to tell a header from data.
+    options
+        the spec's `reading`, instead of what would be found out; what does not concern the file's format is passed
+        over.
 
     Raises
     ------
     DataRefused
-        the file is no usable table; one sentence with the way out.
+        the file is no usable table, or not what the options say; one sentence with the way out.
     """
     content = open_content(path, work, max_bytes)
+    options = options or Options()
     suffixes = {suffix.lower() for suffix in PurePosixPath(name).suffixes}
     connection = connect(work)
     try:
         if content.kind == "parquet":
             return _read_parquet(connection, content)
-        text = _open_text(content.path, suffixes, expected)
-        return _read_text(connection, text, content)
+        if content.kind == "workbook":
+            # Only here: importing the package takes longer than reading a small table.
+            from tidemill.data.workbook_rows import open_sheet
+
+            sheet = open_sheet(content.path, expected, options, max_bytes * MAX_EXPANSION)
+            return _read_sheet(connection, sheet, content)
+        text = _open_text(content.path, suffixes, expected, options)
+        if isinstance(text, JsonText):
+            return _read_json(connection, text, content)
+        return _read_csv(connection, text, content)
     except BaseException:
         connection.close()
         raise
@@ -89,35 +120,117 @@ def cell(index: int) -> str:
 # --- text --------------------------------------------------------------------------------------
 
 
-def _open_text(path: Path, suffixes: Collection[str], expected: Collection[str]) -> CsvText | JsonLines:
-    found = encoding.detect(path)
+def _open_text(
+    path: Path, suffixes: Collection[str], expected: Collection[str], options: Options
+) -> CsvText | JsonText:
+    found = encoding.detect(path, options.encoding)
     if json_rows.is_json(path, found) or not {".json", ".jsonl", ".ndjson"}.isdisjoint(suffixes):
         return json_rows.open_json(path, found)
-    return csv_rows.open_csv(path, found, not {".tsv", ".tab"}.isdisjoint(suffixes), expected)
+    return csv_rows.open_csv(path, found, not {".tsv", ".tab"}.isdisjoint(suffixes), expected, options)
 
 
-def _read_text(connection: duckdb.DuckDBPyConnection, text: CsvText | JsonLines, content: Content) -> Table:
-    _check_columns(text.names)
-    limit_memory(connection, len(text.names))
-    notes: list[str] = []
-    rows = _fill(connection, len(text.names), text.rows(notes))
+def _read_csv(connection: duckdb.DuckDBPyConnection, text: CsvText, content: Content) -> Table:
+    _prepare(connection, text.names)
+    dialect, notes = text.dialect, list[str]()
+    rows = _copy(connection, text) if text.is_regular() else None
+    if rows is None:
+        rows = _fill(connection, len(text.names), text.rows(notes))
+    rows -= _delete_below(connection, len(text.names), rows, [row[0] for row in dialect.sample], notes)
     if rows == 0:
         raise DataRefused(f"the file has a header of {len(text.names)} columns but no rows: upload a table with rows")
-    dialect = text.dialect if isinstance(text, CsvText) else None
-    row_number = text.names[0] if dialect and dialect.layout == "row_number" else None
+    row_number = text.names[0] if dialect.layout == "row_number" else None
     if row_number:
         _check_row_numbers(connection, len(text.names), rows)
     reading = Reading(
-        format="csv" if dialect else "jsonl",
+        format="csv",
         compression=content.compression,
         encoding=text.codec,
-        delimiter=dialect.delimiter if dialect else None,
-        quote=dialect.quoting.quote if dialect else None,
-        header=text.header if isinstance(text, CsvText) else False,
+        delimiter=dialect.delimiter,
+        quote=dialect.quoting.quote,
+        header=text.header,
         bytes=content.bytes,
         assumptions=(*text.assumptions, *notes),
     )
     return Table(connection, text.names, rows, reading, row_number)
+
+
+def _read_json(connection: duckdb.DuckDBPyConnection, text: JsonText, content: Content) -> Table:
+    _prepare(connection, text.names)
+    notes, texts = list[str](), set[str]()
+    rows = _fill(connection, len(text.names), text.rows(notes, texts))
+    reading = Reading(
+        "json" if text.is_list else "jsonl",
+        content.compression,
+        text.codec,
+        None,
+        None,
+        False,
+        content.bytes,
+        (*text.assumptions, *notes),
+    )
+    return Table(connection, text.names, rows, reading, numeric=frozenset(text.names) - texts)
+
+
+def _read_sheet(connection: duckdb.DuckDBPyConnection, sheet: Sheet, content: Content) -> Table:
+    _prepare(connection, sheet.names)
+    notes, texts = list[str](), set[str]()
+    rows = _fill(connection, len(sheet.names), sheet.rows(notes, texts))
+    rows -= _delete_below(connection, len(sheet.names), rows, [row[0] for row in sheet.sample], notes)
+    if rows == 0:
+        raise DataRefused(f"the sheet {sheet.title!r} has a header but no rows: upload a table with rows")
+    assumptions = (*sheet.assumptions, *notes)
+    reading = Reading("xlsx", content.compression, None, None, None, sheet.header, content.bytes, assumptions)
+    return Table(connection, sheet.names, rows, reading, numeric=frozenset(sheet.names) - texts)
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> None:
+    _check_columns(names)
+    limit_memory(connection, len(names))
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, text: CsvText) -> int | None:
+    """Read a regular text into the table `raw` by duckdb's own reader; None when that will not."""
+    width = len(text.names)
+    quote = text.dialect.quoting.quote or ""
+    options = {
+        "auto_detect": "false",
+        "header": "false",
+        "skip": str(text.dialect.skip + int(text.header)),
+        "delim": literal(text.dialect.delimiter or ","),
+        "quote": literal(quote),
+        "escape": literal(quote),
+        "columns": "{" + ", ".join(f"{literal(cell(i))}: 'VARCHAR'" for i in range(width)) + "}",
+        "strict_mode": "true",
+        "null_padding": "false",
+        # A longer line may have a cell that the csv module refuses.
+        "max_line_size": str(MAX_CELL),
+    }
+    source = f"read_csv({literal(str(text.path))}, {', '.join(f'{name} = {value}' for name, value in options.items())})"
+    cells = ", ".join(f"coalesce({cell(i)}, '') AS {cell(i)}" for i in range(width))
+    try:
+        connection.execute(f"CREATE TABLE raw AS SELECT {cells} FROM {source}")
+    except duckdb.Error:
+        return None
+    return int(connection.execute("SELECT count(*) FROM raw").fetchall()[0][0])
+
+
+def _delete_below(
+    connection: duckdb.DuckDBPyConnection, columns: int, rows: int, first_column: Sequence[str], notes: list[str]
+) -> int:
+    """Take remarks below the table out of `raw`, with a note; returns how many there were."""
+    if columns < 2:
+        return 0
+    last = connection.execute(
+        f"SELECT * FROM raw WHERE rowid >= {rows - remarks.MAX_REMARKS - 1} ORDER BY rowid"
+    ).fetchall()
+    empty = [not any(text.strip() for text in row) for row in last]
+    tail = [(row, empty[i]) for i, row in enumerate(last[1:])]
+    count = remarks.below(tail, columns, first_column)
+    if count:
+        connection.execute(f"DELETE FROM raw WHERE rowid >= {rows - count}")
+        first = next((text.strip() for row in last[len(last) - count :] for text in row if text.strip()), "")
+        notes.append(remarks.sentence("below", count, first))
+    return count
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, columns: int, rows: Iterator[list[str]]) -> int:
@@ -186,7 +299,8 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, content: Content) -> Ta
     nested = [name for name, kind in schema if kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))]
     assumptions = tuple(f"the column {name!r} holds nested values: they were read as text" for name in nested)
     reading = Reading("parquet", content.compression, None, None, None, True, content.bytes, assumptions)
-    return Table(connection, tuple(name for name, _ in schema), rows, reading)
+    numeric = frozenset(name for name, kind in schema if kind.startswith(_NUMERIC))
+    return Table(connection, tuple(name for name, _ in schema), rows, reading, numeric=numeric)
 
 
 def _top_level(nodes: Sequence[tuple[str, int | None]]) -> list[str]:

@@ -19,7 +19,6 @@ from tidemill.contracts import (
     ColumnProfile,
     DataContract,
     DatasetRef,
-    PersonalDataHandling,
     Profile,
     Role,
     Task,
@@ -103,9 +102,10 @@ def validate(
         check_size(size, max_bytes)
         upload = work / "upload"
         fetch(upload)
-        table = read_table(upload, name, work, max_bytes, expected)
+        table = read_table(upload, name, work, max_bytes, expected, spec.reading)
+        personal_data.check_header(table.names, personal_data.policy_of(spec))
     except DataRefused as error:
-        return Outcome((Check("readable", None, "refuse", str(error)),), None, None)
+        return Outcome((Check("readable", None, "refuse", personal_data.without_values(str(error))),), None, None)
     with closing(table.connection):
         return _Validation(table, spec, previous, suggested, run_id, mask_key).run(work / TABLE)
 
@@ -183,15 +183,20 @@ class _Validation:
     # --- columns and rows ----------------------------------------------------------------------
 
     def _typed_columns(self) -> list[Column]:
-        column_types.create_cells(self.connection, len(self.table.names), self.spec.missing_values)
+        missing, real = self.spec.missing_values, self.spec.real_values
+        column_types.create_cells(self.connection, len(self.table.names), missing, real)
         self.connection.execute("DROP TABLE raw")
         declared = contract.read_as(self.contract, self.table.names) | self.spec.columns
-        columns = column_types.infer(self.table, declared)
-        return self._without_personal_data(columns)
+        columns = column_types.infer(self.table, declared, self.spec.reading)
+        columns = self._without_personal_data(columns)
+        reading = self.table.reading
+        assumptions = (*reading.assumptions, *column_types.assumptions(columns))
+        self.table = replace(self.table, reading=replace(reading, assumptions=assumptions))
+        return columns
 
     def _without_personal_data(self, columns: list[Column]) -> list[Column]:
         """The columns, masked or emptied where the spec says so; what was known of these in clear is forgotten."""
-        policy = PersonalDataHandling(self.spec.personal_data.policy, self.spec.personal_data.columns)
+        policy = personal_data.policy_of(self.spec)
         columns = personal_data.decided(columns, personal_data.recognise(self.connection, columns), policy)
         self.previous = personal_data.without_clear_values(self.previous, columns)
         self.contract = personal_data.without_clear_domains(self.contract, columns)
@@ -373,6 +378,7 @@ def _profile_of(column: Column, assigned: Assigned, known: Statistics, rows: int
         histogram=known.histogram,
         top=() if assigned.role == "id" else known.top,
         note=assigned.note,
+        format=column.format,
         personal_data=column.personal_data,
     )
 
