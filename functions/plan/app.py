@@ -25,15 +25,14 @@ def plan(run: ScoringRun, config: settings.PlanSettings, objects: Objects, regis
     version = registry.alias(run.model, CHAMPION)
     if version is None:
         raise DataRefused(f"there is no model {run.model!r} in service to score the file with: train it first")
-    bucket, limit = config.artifact_bucket, config.max_upload_mb * 2**20
-    if run.source.size > limit:
-        raise DataRefused(
-            f"the file has {run.source.size:,} bytes, at most {limit:,} are accepted: upload it in pieces"
-        )
+    bucket, size, limit = config.artifact_bucket, run.source.size, config.max_upload_mb * 2**20
+    if size > limit:
+        raise DataRefused(f"the file has {size:,} bytes, at most {limit:,} are accepted: upload it in pieces")
     signature = objects.get_contract(Signature, bucket, keys.model(run.model, version, "signature.json"))
     encoder, manifest, file = Encoder(signature.inputs), [], keys.parse_upload(run.source.key).file
     objects.download(run.source.bucket, run.source.key, work / "upload", run.source.version_id)
-    with read_scoring_table(work / "upload", file, signature, Path(tempfile.mkdtemp(dir=work)), limit) as table:
+    folder, secret = Path(tempfile.mkdtemp(dir=work)), lambda: objects.get(bucket, keys.mask_key())
+    with read_scoring_table(work / "upload", file, signature, folder, limit, secret) as table:
         for index, batch in enumerate(table.batches(config.slice_rows)):
             rows = min(config.slice_rows, table.rows - batch.start)
             item = Slice(run.run_id, run.model, version, index, rows, keys.scoring_slice(run.run_id, index))

@@ -43,7 +43,7 @@ def scoring(tmp_path: Path) -> Callable[..., Any]:
         upload.write_bytes(text.encode() if isinstance(text, str) else text)
         work = tmp_path / "work"
         work.mkdir()
-        return read_scoring_table(upload, name, signature, work, 10**6)
+        return read_scoring_table(upload, name, signature, work, 10**6, bytes)
 
     return reading
 

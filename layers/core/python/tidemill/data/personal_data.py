@@ -19,11 +19,13 @@ from tidemill.contracts import (
     PersonalData,
     PersonalDataHandling,
     Profile,
+    Signature,
 )
 from tidemill.data import personal_kinds
 from tidemill.data.checks import Checks
 from tidemill.data.column_types import Column
 from tidemill.data.personal_kinds import NAMES, Recognised
+from tidemill.errors import DataRefused
 from tidemill.serving import masking
 from tidemill.spec import Spec
 
@@ -37,10 +39,9 @@ CHECK = "personal_data"
 _HMAC_BLOCK = 64
 
 
-def handling(spec: Spec, profile: Profile) -> PersonalDataHandling:
-    """What a model's signature says: the policy, what became of each column, and what the spec says of others."""
-    found = {column.name: column.personal_data.action for column in profile.columns if column.personal_data}
-    return PersonalDataHandling(spec.personal_data.policy, {**spec.personal_data.columns, **found})
+def policy_of(spec: Spec) -> PersonalDataHandling:
+    """What the spec says of personal data."""
+    return PersonalDataHandling(spec.personal_data.policy, dict(spec.personal_data.columns))
 
 
 def recognise(connection: duckdb.DuckDBPyConnection, columns: Sequence[Column]) -> dict[str, Recognised]:
@@ -114,6 +115,49 @@ def token_sql(key: bytes, column: str, cell: str) -> str:
     digest = f"sha256(from_hex('{inner.hex()}') || encode({text}))"
     digest = f"left(sha256(from_hex('{outer.hex()}') || from_hex({digest})), {masking.DIGITS})"
     return f"CASE WHEN regexp_full_match({cell}, '{masking.TOKEN}') THEN {cell} ELSE '{masking.PREFIX}' || {digest} END"
+
+
+def for_scoring(
+    connection: duckdb.DuckDBPyConnection, names: Sequence[str], signature: Signature, key: Callable[[], bytes]
+) -> dict[str, Column]:
+    """The columns of the table `cells`, which a model is to score, whose values must not stay: masked, or empty.
+
+    Columns that training did not see are judged by the policy that it had.
+
+    Raises
+    ------
+    DataRefused
+        the policy refuses a column.
+    """
+    policy = signature.personal_data
+    columns = [Column(index, name, "category") for index, name in enumerate(names)]
+    known = {*policy.columns, *(field.name for field in signature.inputs), signature.target}
+    others = [] if policy.policy == "warn" else [column for column in columns if column.name not in known]
+    columns = decided(columns, recognise(connection, others), policy)
+    if refused := refusal(columns):
+        raise DataRefused(refused)
+    gone = [column for column in columns if column.personal_data and column.personal_data.action in WITHHELD]
+    return {column.name: withheld(column, key) for column in gone}
+
+
+def check_header(names: Sequence[str], policy: PersonalDataHandling) -> None:
+    """Raise DataRefused when the names of the columns are personal data themselves, and such may not stay."""
+    if policy.policy == "warn" and not set(policy.columns.values()) & set(WITHHELD):
+        return
+    if any(personal_kinds.recognise("", "category", {name: 1}) for name in names):
+        raise DataRefused(
+            "the first row of the file was taken for the names of the columns, and it holds personal data: "
+            "put a row with names above it"
+        )
+
+
+def without_values(sentence: str) -> str:
+    """The sentence without quoted values that are personal data by themselves."""
+
+    def shown(quoted: re.Match[str]) -> str:
+        return "'...'" if personal_kinds.recognise("", "category", {quoted[1]: 1}) else quoted[0]
+
+    return re.sub(r"'([^']*)'", shown, sentence)
 
 
 def report(columns: Sequence[Column], checks: Checks) -> None:

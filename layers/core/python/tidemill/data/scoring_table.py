@@ -7,7 +7,7 @@ hold, so that a cell means the same here as in training and at the endpoint.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tidemill.contracts import ColumnType, InputField, Reading, Signature
+from tidemill.data import personal_data
 from tidemill.data.column_types import Column, as_type, create_cells
 from tidemill.data.parquet import plain
 from tidemill.data.reading import Table, cell, read_table
@@ -30,17 +31,18 @@ class Batch:
     #: arrays of str and None (boolean as "true"/"false", category, text, dates as ISO 8601). Ready for
     #: `serving.features.encode`; an optional input that the table lacks is absent.
     raw: dict[str, np.ndarray]
-    #: Every uploaded column by its name in the file's order, cells as they were uploaded: object arrays of str,
-    #: "" where a cell is empty.
+    #: The uploaded columns by their names in the file's order, cells as they were uploaded: object arrays of str, ""
+    #: where a cell is empty. Personal data is masked, or its column left out, as it was in training.
     original: dict[str, np.ndarray]
 
 
 class ScoringTable:
     """Rows in the file's order; on disk until a batch is asked for."""
 
-    def __init__(self, table: Table, inputs: Sequence[Column]) -> None:
+    def __init__(self, table: Table, inputs: Sequence[Column], withheld: Mapping[str, Column]) -> None:
         self._table = table
-        self._inputs = inputs
+        self._inputs = [withheld.get(column.name, column) for column in inputs]
+        self._withheld = withheld
 
     @property
     def rows(self) -> int:
@@ -63,14 +65,18 @@ class ScoringTable:
             f"{column.date.iso(column.value()) if column.date else column.value()} AS {column.cell}"
             for column in self._inputs
         ]
-        texts = [f"coalesce({cell(i)}, '') AS {cell(i)}" for i in range(len(self.columns))]
+        kept = {name: cell(i) for i, name in enumerate(self.columns) if name not in self._withheld}
+        masked = {name: column for name, column in self._withheld.items() if column.masked}
+        texts = [f"coalesce({text}, '') AS {text}" for text in kept.values()]
+        tokens = [f"coalesce({column.masked}, '') AS {column.cell}" for column in masked.values()]
         for start in range(0, self.rows, rows):
             raw = self._fetch("cells", values, start, rows) if values else {}
-            original = self._fetch("raw", texts, start, rows)
+            original = self._fetch("raw", texts, start, rows) if texts else {}
+            original |= self._fetch("cells", tokens, start, rows) if tokens else {}
             yield Batch(
                 start=start,
                 raw={column.name: _floats(raw[column.cell], column.type) for column in self._inputs},
-                original={name: original[cell(i)] for i, name in enumerate(self.columns)},
+                original={n: original[cell(i)] for i, n in enumerate(self.columns) if n in kept or n in masked},
             )
 
     def _fetch(self, table: str, cells: Sequence[str], start: int, rows: int) -> dict[str, np.ndarray]:
@@ -81,22 +87,25 @@ class ScoringTable:
 
 @contextmanager
 def read_scoring_table(
-    path: Path, name: str, signature: Signature, work: Path, max_bytes: int
+    path: Path, name: str, signature: Signature, work: Path, max_bytes: int, mask_key: Callable[[], bytes]
 ) -> Iterator[ScoringTable]:
     """Read an uploaded file that a model is to score.
 
     Parameters
     ----------
     path
-        the uploaded file: CSV, TSV, JSON Lines or Parquet, also gzip.
+        the uploaded file in any format that a training table may have.
     name
         the upload's file name, a hint only.
     signature
-        of the model version; its types decide how cells are read. A target column in the table is passed through.
+        of the model version; its types and formats decide how cells are read, so that a file of one row is read as
+        the training table was. A target column in the table is passed through.
     work
         an empty folder for intermediate files; it needs about four times the file's size.
     max_bytes
         a larger file is refused.
+    mask_key
+        gives the secret that personal data is masked with; called when the model wants some masked.
 
     Raises
     ------
@@ -104,14 +113,20 @@ def read_scoring_table(
         no usable table, a required column is missing, or a value does not fit its type; the message names column, row
         (from 1, without the header) and value.
     """
-    table = read_table(path, name, work, max_bytes, {field.name for field in signature.inputs})
     try:
-        create_cells(table.connection, len(table.names), signature.missing_values)
+        options = from_json(spec.Reading, signature.reading)
+    table = read_table(path, name, work, max_bytes, {field.name for field in signature.inputs}, options)
+    except DataRefused as error:
+        raise DataRefused(personal_data.without_values(str(error))) from None
+    try:
+        create_cells(table.connection, len(table.names), signature.missing_values, signature.real_values)
+        personal_data.check_header(table.names, signature.personal_data)
+        withheld = personal_data.for_scoring(table.connection, table.names, signature, mask_key)
         inputs = [_input(table, field) for field in signature.inputs if field.required or field.name in table.names]
         if not inputs:
             known = ", ".join(field.name for field in signature.inputs[:30])
             raise DataRefused(f"the table has no column that the model knows: it needs some of {known}")
-        yield ScoringTable(table, inputs)
+        yield ScoringTable(table, inputs, withheld)
     finally:
         table.connection.close()
 
@@ -125,7 +140,8 @@ def _input(table: Table, field: InputField) -> Column:
     index = table.names.index(field.name)
     # A model takes any number where its training data had whole ones, and so does the endpoint.
     kind: ColumnType = "number" if field.type == "integer" else field.type
-    column = as_type(table.connection, index, field.name, kind)
+    form = "" if field.name in table.numeric and kind == "number" else field.format
+    column = as_type(table.connection, index, field.name, kind, form)
     if field.required:
         row = table.connection.execute(
             f"SELECT rowid + 1 FROM cells WHERE ({column.value()}) IS NULL ORDER BY rowid LIMIT 1"
