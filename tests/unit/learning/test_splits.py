@@ -150,3 +150,38 @@ class TestKeys:
         held = self.held({"id": np.arange(20_000.0)})
         means = held.reshape(20, 1000).mean(axis=1)
         assert abs(means - 0.2).max() < 0.05
+
+
+class TestCopies:
+    RANDOM = np.random.default_rng(5)
+    VALUES = np.concatenate([RANDOM.random(300), np.repeat(RANDOM.random(40), 3)])
+    CLASSES = (VALUES > 0.6).astype(float)
+
+    @pytest.mark.parametrize(
+        "more", [{"classes": CLASSES}, {}, {"times": np.round(VALUES, 1)}], ids=["classes", "regression", "times"]
+    )
+    @pytest.mark.parametrize("fraction", [0.1, 0.2, 0.33, 0.5])
+    def test_equal_rows_are_on_one_side(self, more, fraction):
+        constraints = Constraints(keys=splits.keys({"x": self.VALUES}, 0), **more)
+        held = splits.holdout(420, fraction, 0, constraints)
+        assert abs(held.mean() - fraction) < 0.02
+        assert not set(self.VALUES[held]) & set(self.VALUES[~held])
+        folds = splits.folds(420, 5, 0, constraints)
+        for value in self.VALUES[300:]:
+            assert len(set(folds[value == self.VALUES])) == 1
+
+    def test_rows_of_few_kinds_are_split_on_their_own(self):
+        kinds = np.repeat([0.0, 1.0, 2.0], 100)
+        constraints = Constraints(classes=(kinds == 1).astype(float), keys=splits.keys({"x": kinds}, 0))
+        held = splits.holdout(300, 0.2, 0, constraints)
+        assert set(kinds[held]) == {0.0, 1.0, 2.0}
+        grown = splits.keys({"x": np.append(kinds, [0.0, 2.0])}, 0)
+        assert (grown[:300] == constraints.keys).all()
+
+    def test_a_class_of_nothing_but_copies_is_in_every_fold(self):
+        values = np.append(self.VALUES, np.full(10, 7.0))
+        constraints = Constraints(classes=(values == 7).astype(float), keys=splits.keys({"x": values}, 0))
+        assert set(splits.folds(430, 5, 0, constraints)[-10:]) == set(range(5))
+        held = splits.holdout(430, 0.2, 0, constraints)[-10:]
+        assert held.any()
+        assert not held.all()
