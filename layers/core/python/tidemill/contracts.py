@@ -311,7 +311,7 @@ class Check:
 class Reading:
     """How a file was read, and what was assumed."""
 
-    format: str  #: csv, jsonl, parquet, xlsx
+    format: str  #: csv, jsonl, json (a list of objects), parquet, xlsx
     compression: str | None  #: gzip or null
     encoding: str | None
     delimiter: str | None
@@ -367,7 +367,8 @@ class ColumnProfile:
     top: tuple[TopValue, ...] = ()
     note: str = ""  #: why the column has this role, when it is not plain
     format: str = (
-        ""  #: how its cells are written, when that had to be found out: "1.234,5", "$ and thousands commas", ...
+        ""  #: how its cells are written, when that had to be found out: what 1234.5 looks like, "$1,234.5" or
+        #: "1.234,5 kg"; a form of dates, "day/month/year"; of times of day, "HH:MM:SS"; of ranges, "10-20"
     )
     personal_data: PersonalData | None = None  #: when its values look like personal data
     feature_set: str | None = None  #: the shared feature set that it was joined from
@@ -479,6 +480,7 @@ class InputField:
     example: Any = None  #: a typical value: JSON number, text, or null
     masked: bool = False  #: personal data, of which the model has only ever seen keyed hashes
     feature_set: str | None = None  #: looked up there by the row's key when the caller does not give it
+    format: str = ""  #: how its cells were written in the training table; files to score are read alike
 
 
 @dataclass(frozen=True)
@@ -527,6 +529,7 @@ class Signature:
     positive_class: str | None = None  #: binary only
     missing_values: tuple[str, ...] = ()  #: the spec's, so that files and calls take the same values as missing
     real_values: tuple[str, ...] = ()  #: the spec's: usual words for missing that are values here
+    reading: dict[str, str] = field(default_factory=dict)  #: what the spec says of how files are read, where it does
     #: Binary: the label is the positive class from this probability on; null means the most probable class.
     #: Anomaly detection: the label is anomaly from this score on.
     threshold: float | None = None

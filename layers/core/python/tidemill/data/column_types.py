@@ -357,7 +357,8 @@ def _with_numbers(table: Table, known: Sequence[_Facts], columns: Sequence[Colum
     choices: dict[int, Choice] = {}
     left = list(columns)
     for i, (facts, column) in enumerate(zip(known, columns, strict=True)):
-        if column.type in ("category", "text") and not column.note and facts.numbers < facts.present:
+        unclear = column.note or any(oddity.check == "ambiguous_dates" for oddity in column.oddities)
+        if column.type in ("category", "text") and not unclear and facts.numbers < facts.present:
             left[i], choice = _formed(connection, facts, column)
             if choice is not None:
                 choices[i] = choice

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tidemill.contracts import ColumnType, InputField, Reading, Signature
+from tidemill import spec
+from tidemill.contracts import ColumnType, InputField, Reading, Signature, from_json
 from tidemill.data import personal_data
 from tidemill.data.column_types import Column, as_type, create_cells
 from tidemill.data.parquet import plain
@@ -113,9 +114,9 @@ def read_scoring_table(
         no usable table, a required column is missing, or a value does not fit its type; the message names column, row
         (from 1, without the header) and value.
     """
+    options = from_json(spec.Reading, signature.reading)
     try:
-        options = from_json(spec.Reading, signature.reading)
-    table = read_table(path, name, work, max_bytes, {field.name for field in signature.inputs}, options)
+        table = read_table(path, name, work, max_bytes, {field.name for field in signature.inputs}, options)
     except DataRefused as error:
         raise DataRefused(personal_data.without_values(str(error))) from None
     try:
