@@ -24,7 +24,7 @@ PASSED: dict[str, str | None] = {
     "class_imbalance": None,
     "positive_class": None,
     "features_left": None,
-    "duplicate_rows": "no row is there twice",
+    "duplicate_rows": "no row repeats another one",
     "empty_column": "every column has values",
     "constant_column": "no column has the same value in every row",
     "id_column": "no column only names the rows",
@@ -34,6 +34,8 @@ PASSED: dict[str, str | None] = {
     "infinite_values": "no number is infinite",
     "personal_data": "no column was recognised as personal data",
     "leak": "no column gives the target away",
+    "time_order": "no column shows that the rows lie in time",
+    "feature_set": None,
     "contract_missing_column": "no column of the data contract is missing",
     "contract_extra_column": "no column is new to the data contract",
     "contract_type": "every column holds the type that the data contract asks for",
@@ -50,7 +52,7 @@ RENAMED = {
     "schema_type_changed": "contract_type",
 }
 #: Checks that say nothing of a table without a target.
-OF_A_TARGET = frozenset({"target_missing_values", "leak"})
+OF_A_TARGET = frozenset({"target_missing_values", "leak", "time_order"})
 #: Refusals that no policy of the checks can lift: nothing can be learned without what they ask for, and personal data
 #: has a policy of its own.
 FINAL = frozenset(

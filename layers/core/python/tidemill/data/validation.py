@@ -7,6 +7,7 @@ check; write what is accepted as canonical Parquet under the hash of its content
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -26,7 +27,18 @@ from tidemill.contracts import (
     Validated,
     Verdict,
 )
-from tidemill.data import column_types, contract, drift, leaks, parquet, personal_data, roles, statistics, target
+from tidemill.data import (
+    column_types,
+    contract,
+    drift,
+    leaks,
+    parquet,
+    personal_data,
+    roles,
+    statistics,
+    target,
+    time_order,
+)
 from tidemill.data.checks import OF_A_TARGET, PASSED, RENAMED, Checks
 from tidemill.data.column_types import Column
 from tidemill.data.content import check_size
@@ -34,11 +46,13 @@ from tidemill.data.leaks import Candidate
 from tidemill.data.reading import Table, read_table
 from tidemill.data.roles import Assigned
 from tidemill.data.statistics import Statistics
+from tidemill.data.time_order import Clock
 from tidemill.errors import DataRefused
+from tidemill.rules.copies import are_copies
 from tidemill.spec import Spec
 
-#: Rows from which leaks are judged; more tell nothing new.
-LEAK_ROWS = 200_000
+#: Rows from which leaks and the order of rows are judged; more tell nothing new.
+JUDGED_ROWS = 200_000
 #: The canonical table of an accepted upload, in the work folder.
 TABLE = "data.parquet"
 
@@ -141,7 +155,7 @@ class _Validation:
         rows = self._create_values(columns, chosen)
         counted = [statistics.of_column(self.connection, "typed", column, rows) for column in columns]
         duplicates = statistics.duplicate_rows(self.connection, "typed", columns, rows)
-        self._check_rows(rows, duplicates)
+        self._check_rows(rows)
         classes: tuple[TopValue, ...] = ()
         task: Task | None = None
         if chosen is not None:
@@ -154,6 +168,9 @@ class _Validation:
         )
         if chosen is not None and task is not None:
             assigned = self._without_leaks(columns, assigned, chosen, task, classes, rows)
+            if self.spec.time_column is None:
+                self._check_time_order(columns, assigned, chosen, task, classes)
+        self._check_copies(columns, assigned, rows, duplicates)
         if task is not None:
             self._check_features(columns, assigned)
         if task not in (None, "regression") and chosen is not None:
@@ -278,7 +295,7 @@ class _Validation:
                 hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(PASSED)}"
                 self.checks.found("spec_names", "warn", f"checks.policy of the spec names no check {name!r}: {hint}")
 
-    def _check_rows(self, rows: int, duplicates: int) -> None:
+    def _check_rows(self, rows: int) -> None:
         least = self.spec.checks.min_rows
         if rows < least:
             self.checks.found(
@@ -286,13 +303,70 @@ class _Validation:
             )
         else:
             self.checks.passed("enough_rows", f"{rows:,} rows, of which {least} are needed")
-        if duplicates:
-            self.checks.found(
-                "duplicate_rows",
-                "warn",
-                f"{duplicates:,} of {rows:,} rows repeat another one in every column: "
-                "a model may be tested on rows that it has seen",
+
+    def _check_copies(self, columns: Sequence[Column], assigned: Sequence[Assigned], rows: int, whole: int) -> None:
+        """Find rows that are equal in everything that is used; `whole` is how many are in all columns."""
+        used = [one.role in ("feature", "time", "target") for one in assigned]
+        named = [column for column, is_used in zip(columns, used, strict=True) if is_used]
+        copies = whole
+        if named and not all(used):
+            copies = statistics.duplicate_rows(self.connection, "typed", named, rows)
+        if copies:
+            what = (
+                "they stay on one side of every split, so that no model is tested on a row that it has seen"
+                if are_copies(rows, rows - copies)
+                else "so few kinds of rows make equal ones no copies, and each is split on its own"
             )
+            detail = f"{copies:,} of {rows:,} rows repeat another one in everything that is used: {what}"
+            self.checks.found("duplicate_rows", "warn", detail)
+
+    def _check_time_order(
+        self,
+        columns: Sequence[Column],
+        assigned: Sequence[Assigned],
+        chosen: Column,
+        task: Task,
+        classes: Sequence[TopValue],
+    ) -> None:
+        """Find a column in whose order the rows came about, when the spec names none."""
+        part = f"rowid < {JUDGED_ROWS}"
+        clocks = [
+            Clock(column.name, functools.partial(self._load, statistics.as_number(column), part), column.type == "date")
+            for column, one in zip(columns, assigned, strict=True)
+            if one.role == "feature"
+            and (column.personal_data is None or column.personal_data.kind != "date_of_birth")
+            and (
+                column.type == "date"
+                or (column.type in ("integer", "number") and time_order.is_named_like_time(column.name))
+            )
+        ]
+        if not clocks:
+            return
+        found = time_order.find(clocks, self._target(chosen, task, classes, part), task != "regression")
+        if found is not None:
+            alike = f"the targets of neighbours are alike ({found.alike:.2f} of 1, and chance gives 0)"
+            order = "the rows lie in the order of" if found.lies else "in the order of"
+            seen = f"{order} {found.column!r}" + (f", and {alike}" if found.lies and found.is_alike else "")
+            seen = seen if found.lies else f"{seen} {alike}"
+            self.checks.found(
+                "time_order",
+                "warn",
+                f"{seen}: a random split tests on the past what was learned from the future; set time_column to "
+                f"{found.column!r} in the spec if it is the rows' time",
+                found.column,
+            )
+
+    def _load(self, sql: str, part: str) -> np.ndarray:
+        """Values of some of the rows of the typed table, in their order."""
+        answer = self.connection.execute(f"SELECT {sql} AS v FROM typed WHERE {part}")
+        return parquet.plain(answer.fetchnumpy()["v"])
+
+    def _target(self, chosen: Column, task: Task, classes: Sequence[TopValue], part: str) -> np.ndarray:
+        """The target of some of the rows as numbers, those of classes by how common they are."""
+        if task == "regression":
+            return self._load(f"{chosen.cell}::DOUBLE", part)
+        codes = {top.value: code for code, top in enumerate(classes)}
+        return np.array([codes.get(text, len(codes)) for text in self._load(f"{chosen.cell}::VARCHAR", part)])
 
     def _check_features(self, columns: Sequence[Column], assigned: Sequence[Assigned]) -> None:
         left = [
@@ -308,8 +382,9 @@ class _Validation:
                 detail = f"the time column {column.name!r} holds {column.type}, not dates or numbers: correct it"
                 self.checks.found("spec_names", "refuse", detail, column.name)
         features = sum(column.type != "text" and column.name != self.spec.group_column for column in left)
-        if features:
-            self.checks.passed("features_left", f"{features} columns can be learned from")
+        if features or self.spec.feature_sets:
+            shared = ", and what is joined from feature sets" if self.spec.feature_sets else ""
+            self.checks.passed("features_left", f"{features} columns can be learned from{shared}")
         else:
             detail = "no column is left to learn from: upload a table with columns of numbers, categories or dates"
             self.checks.found("features_left", "refuse", detail)
@@ -324,23 +399,21 @@ class _Validation:
         rows: int,
     ) -> list[Assigned]:
         """The roles after looking for columns that give the target away."""
-        part = f"hash(rowid) % {rows} < {LEAK_ROWS}" if rows > LEAK_ROWS else "true"
+        part = f"hash(rowid) % {rows} < {JUDGED_ROWS}" if rows > JUDGED_ROWS else "true"
 
         def load(sql: str) -> np.ndarray:
-            answer = self.connection.execute(f"SELECT {sql} AS v FROM typed WHERE {part}")
-            return parquet.plain(answer.fetchnumpy()["v"])
+            return self._load(sql, part)
 
         candidates = [
             _candidate(column, load)
             for column, one in zip(columns, assigned, strict=True)
             if one.role == "feature" and column.type != "text"
         ]
+        values = self._target(chosen, task, classes, part)
         if task == "regression":
-            found = leaks.of_number(chosen.name, load(f"{chosen.cell}::DOUBLE"), candidates)
+            found = leaks.of_number(chosen.name, values, candidates)
         else:
-            codes = {top.value: code for code, top in enumerate(classes)}
-            values = [codes.get(value, len(codes)) for value in load(f"{chosen.cell}::VARCHAR")]
-            found = leaks.of_classes(chosen.name, np.array(values, dtype=np.int64), candidates)
+            found = leaks.of_classes(chosen.name, values, candidates)
             if chosen.type in ("integer", "number") and len(classes) > 2:
                 numbers = [candidate for candidate in candidates if candidate.numeric]
                 found += leaks.of_combinations(chosen.name, load(f"{chosen.cell}::DOUBLE"), numbers)
@@ -391,6 +464,8 @@ def _column_names(spec: Spec) -> list[tuple[str, str]]:
         *(("ignore", name) for name in spec.ignore),
         *(("id_columns", name) for name in spec.id_columns),
         *((field, name) for field, name in single if name is not None),
+        *((f"feature_sets.{shared}.key", use.key) for shared, use in spec.feature_sets.items()),
+        *((f"feature_sets.{shared}.time", use.time) for shared, use in spec.feature_sets.items() if use.time),
     ]
 
 
