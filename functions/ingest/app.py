@@ -27,7 +27,7 @@ def ingest(run: FeatureSetRun, max_mb: int, rows: int, stored: FeatureSets, work
     unfinished = stored.take_turn(run, now)
     if unfinished is None:
         return BUSY
-    current = stored.current(run.feature_set, work / "current.parquet")
+    current = stored.current(run.feature_set, work)
     made = feature_set.ingest(
         fetch=functools.partial(stored.fetch, run.source),
         size=run.source.size,

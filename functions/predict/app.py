@@ -10,6 +10,7 @@ from tidemill import keys, settings
 from tidemill.aws import quick
 from tidemill.aws.clients import ONE_TRY, QUICK
 from tidemill.aws.objects import Objects
+from tidemill.aws.online_features import OnlineFeatures
 from tidemill.aws.queues import Queue
 from tidemill.aws.registry import Registry
 from tidemill.serving import tensorflow, tensorflow_views
@@ -28,14 +29,16 @@ def endpoint() -> Endpoint:
     """The process's endpoint; what it is connected to is made with the first call."""
     config, ambient = settings.load(settings.PredictSettings), settings.ambient()
     read = functools.partial(Objects(quick.s3(ambient, QUICK)).get, config.artifact_bucket)
+    dynamodb = quick.dynamodb(ambient, QUICK)
     return Endpoint(
-        registry=Registry(quick.dynamodb(ambient, QUICK), config.table),
+        registry=Registry(dynamodb, config.table),
         read=lambda model, version, file: read(keys.model(model, version, file)),
         send=Queue(quick.sqs(ambient, ONE_TRY), config.capture_queue).send,
         warn=lambda sentence: logger().warning(sentence),
         alias_seconds=config.alias_seconds,
         clock=time.monotonic,
         read_mask_key=lambda: read(keys.mask_key()),
+        look_up=OnlineFeatures(dynamodb, config.features_table).look_up,
     )
 
 

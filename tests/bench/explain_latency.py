@@ -49,7 +49,7 @@ def served() -> tuple[Served, dict[str, list[float]]]:
     background = columns.save({name: values[:64] for name, values in table.items()})
     facts = SimpleNamespace(version=1, metric="roc_auc", value=0.9)
     row = {name: [float(values[7])] for name, values in table.items()}
-    return Served(Model.load(made.onnx, made.signature), facts, lambda: background, bytes), row
+    return Served(Model.load(made.onnx, made.signature), facts, lambda: background, bytes, lambda *_: {}), row
 
 
 def median_ms(call: Callable[[], object], times: int) -> float:

@@ -38,6 +38,7 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "ARTIFACT_BUCKET": "artifacts",
     "TABLE": "tidemill",
+    "FEATURES_TABLE": "tidemill-features",
     "ALIAS_SECONDS": "5",
 }
 

@@ -81,7 +81,9 @@ def handler(graph: bytes, signature: Signature) -> Callable[[Any, Any], Any]:
         alias=lambda *_: 1, version=lambda *_: SimpleNamespace(version=1, metric="roc_auc", value=1.0)
     )
     files = {"model.onnx": graph, "signature.json": dumps(signature)}
-    endpoint = Endpoint(registry, lambda *path: files[path[2]], lambda _: None, print, 3600.0, time.monotonic, bytes)
+    endpoint = Endpoint(
+        registry, lambda *path: files[path[2]], lambda _: None, print, 3600.0, time.monotonic, bytes, lambda *_: {}
+    )
     app.endpoint = lambda: endpoint
     called: Callable[[Any, Any], Any] = app.handler
     return called

@@ -31,6 +31,7 @@ def intake(
         table="tidemill",
         training_state_machine=machines["training"],
         scoring_state_machine=machines["scoring"],
+        features_state_machine=machines["features"],
     )
 
 

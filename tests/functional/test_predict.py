@@ -41,6 +41,7 @@ def call(
     for name, value in {
         "ARTIFACT_BUCKET": ARTIFACTS,
         "TABLE": table,
+        "FEATURES_TABLE": "tidemill-features",
         "CAPTURE_QUEUE": queue,
         "ALIAS_SECONDS": "0",
     }.items():

@@ -51,7 +51,7 @@ def validated(stage: Callable[..., ModuleType], objects: Objects, registry: Regi
 
 @pytest.fixture
 def prepare(stage: Callable[..., ModuleType]) -> ModuleType:
-    return stage("prepare", artifact_bucket=ARTIFACTS)
+    return stage("prepare", artifact_bucket=ARTIFACTS, table="tidemill")
 
 
 def test_rows_and_plan_are_stored(prepare: ModuleType, validated: dict[str, Any], objects: Objects) -> None:

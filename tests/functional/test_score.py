@@ -57,6 +57,7 @@ def environment(churn: int, table: str, wire: str, monkeypatch: pytest.MonkeyPat
         "ARTIFACT_BUCKET": ARTIFACTS,
         "DATA_BUCKET": DATA,
         "TABLE": table,
+        "FEATURES_TABLE": "tidemill-features",
         "CAPTURE_QUEUE": queue,
         "ALIAS_SECONDS": "5",
         "MAX_UPLOAD_MB": "10",

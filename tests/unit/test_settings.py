@@ -7,11 +7,17 @@ import pytest
 from tidemill import settings
 from tidemill.errors import ContractError
 
-ENVIRONMENT = {"ARTIFACT_BUCKET": "a", "TABLE": "t", "CAPTURE_QUEUE": "q", "ALIAS_SECONDS": "2.5"}
+ENVIRONMENT = {
+    "ARTIFACT_BUCKET": "a",
+    "TABLE": "t",
+    "FEATURES_TABLE": "f",
+    "CAPTURE_QUEUE": "q",
+    "ALIAS_SECONDS": "2.5",
+}
 
 
 def test_fields_are_upper_case_variables_of_their_type() -> None:
-    assert settings.load(settings.PredictSettings, ENVIRONMENT) == settings.PredictSettings("a", "t", "q", 2.5)
+    assert settings.load(settings.PredictSettings, ENVIRONMENT) == settings.PredictSettings("a", "t", "f", "q", 2.5)
 
 
 @pytest.mark.parametrize("missing", list(ENVIRONMENT))

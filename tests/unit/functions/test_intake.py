@@ -12,7 +12,7 @@ from tidemill.errors import StorageError
 from tidemill.settings import IntakeSettings
 
 ROOT = Path(__file__).parents[3]
-CONFIG = IntakeSettings("artifacts", "table", "arn:training", "arn:scoring")
+CONFIG = IntakeSettings("artifacts", "table", "arn:training", "arn:scoring", "arn:features")
 
 
 @pytest.fixture(scope="module")

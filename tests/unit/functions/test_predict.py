@@ -100,7 +100,14 @@ def call(world):
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     endpoint = Endpoint(
-        world, lambda *file: world.read(*file), world.send, module.logger().warning, 5.0, lambda: world.now, bytes
+        registry=world,
+        read=lambda *file: world.read(*file),
+        send=world.send,
+        warn=module.logger().warning,
+        alias_seconds=5.0,
+        clock=lambda: world.now,
+        read_mask_key=bytes,
+        look_up=lambda feature_set, keys: world.look_up(feature_set, keys),
     )
     module.endpoint = lambda: endpoint
 
@@ -357,7 +364,8 @@ registry = SimpleNamespace(
     version=lambda model, number: SimpleNamespace(version=1, metric="roc_auc", value=0.8),
 )
 files = {"model.onnx": open(sys.argv[2], "rb").read(), "signature.json": open(sys.argv[3], "rb").read()}
-endpoint = Endpoint(registry, lambda model, version, file: files[file], lambda _: None, print, 5.0, lambda: 0.0, bytes)
+read = lambda model, version, file: files[file]
+endpoint = Endpoint(registry, read, lambda _: None, print, 5.0, lambda: 0.0, bytes, lambda *asked: {})
 app.endpoint = lambda: endpoint
 answer = app.handler(json.load(open(sys.argv[4])), SimpleNamespace(aws_request_id="call"))
 print(answer["statusCode"], answer["body"])

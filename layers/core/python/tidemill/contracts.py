@@ -542,6 +542,11 @@ class Signature:
     personal_data: PersonalDataHandling = field(default_factory=PersonalDataHandling)
     format_version: int = 1
 
+    @property
+    def accepted(self) -> tuple[InputField, ...]:
+        """What a caller may give: the inputs, then the keys that features are looked up by."""
+        return self.inputs + self.keys
+
 
 @dataclass(frozen=True)
 class Gate:

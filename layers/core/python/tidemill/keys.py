@@ -97,7 +97,7 @@ def quarantine_reason(project: str, file: str) -> str:
 def _stem(file: str) -> str:
     folder, name = posixpath.split(file)
     stem = name
-    for suffix in (".gz", ".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet"):
+    for suffix in (".gz", ".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx"):
         if stem.lower().endswith(suffix) and len(stem) > len(suffix):
             stem = stem[: -len(suffix)]
     return posixpath.join(folder, stem)
@@ -160,6 +160,11 @@ def run_train_rows(run: str) -> str:
 def run_holdout_rows(run: str) -> str:
     """The rows that no candidate sees, encoded."""
     return f"runs/{run}/prepare/holdout.npz"
+
+
+def run_join_checks(run: str) -> str:
+    """What was found when shared features were joined."""
+    return f"runs/{run}/prepare/checks.json"
 
 
 def run_candidate(run: str, name: str) -> str:

@@ -35,7 +35,10 @@ LOWER_IS_BETTER = frozenset(
 )
 
 #: Candidates of tasks with a target, by name; `learning/candidates.py` says what each is.
-CANDIDATES = ("baseline", "linear", "boosting", "boosting_slow", "boosting_small", "forest")
+CANDIDATES = (
+    *("baseline", "linear", "linear_strong", "linear_weak", "boosting", "boosting_slow", "boosting_small", "boosting_narrow"),
+    *("boosting_pairs", "boosting_fine", "boosting_large", "forest", "extra_trees", "network"),
+)
 #: Candidates of tasks without a target; `learning/structure/candidates.py` says what each is.
 STRUCTURE_CANDIDATES: dict[str, tuple[str, ...]] = {
     "clustering": ("baseline", "kmeans"),
@@ -123,6 +126,11 @@ class Reading:
         default="auto", metadata={"help": "the order in dates such as 3/4/2026"}
     )
     sheet: str | None = field(default=None, metadata={"help": "the sheet of a workbook; the first one with a table"})
+
+    def declared(self) -> dict[str, str]:
+        """What is not found out."""
+        options = ((item.name, getattr(self, item.name)) for item in dataclasses.fields(self))
+        return {name: value for name, value in options if value not in (None, "auto")}
 
 
 @dataclass(frozen=True)
@@ -417,6 +425,9 @@ def _check_ranges(spec: Spec) -> None:
         )
     without_target = tuple(dict.fromkeys(name for names in STRUCTURE_CANDIDATES.values() for name in names))
     accepted = {"auto": (*CANDIDATES, *without_target[1:])} | STRUCTURE_CANDIDATES
+    for name, use in spec.feature_sets.items():
+        if not use.key:
+            raise SpecError(f"spec.feature_sets.{name}.key must name the column that holds the entity's key")
     unknown = [name for name in spec.candidates if name not in accepted.get(spec.task, CANDIDATES)]
     if unknown:
         named = ", ".join(accepted.get(spec.task, CANDIDATES))

@@ -83,7 +83,10 @@ class Conclusion:
         return RunArtifacts(
             dataset=self.registry.dataset_of_run(run.project, run.run_id),
             profile=self._read(Profile, keys.run_profile(run.run_id)),
-            checks=self._read(tuple[Check, ...], keys.run_checks(run.run_id)) or (),
+            checks=(
+                *(self._read(tuple[Check, ...], keys.run_checks(run.run_id)) or ()),
+                *(self._read(tuple[Check, ...], keys.run_join_checks(run.run_id)) or ()),
+            ),
             contract=self._read(DataContract, keys.run_contract(run.run_id)),
             candidates=tuple(candidate for candidate in candidates if candidate),
             evaluation=self._read(Evaluation, keys.run_evaluation(run.run_id)),

@@ -54,12 +54,16 @@ class FeatureSets:
         """Write an upload to a path. Raises NotFound, StorageError."""
         self.objects.download(source.bucket, source.key, path, source.version_id)
 
-    def current(self, name: str, path: Path) -> tuple[Profile, Path] | None:
-        """The set's current version with its table at `path`; None when it has none. Raises StorageError."""
+    def current(self, name: str, work: Path) -> tuple[str, Profile, Path] | None:
+        """The set's current version, its profile, and its table in the folder `work`; None when it has none.
+
+        Raises StorageError.
+        """
         record = self.registry.feature_set(name)
         if record is None:
             return None
-        return self.profile(name, record.version), self.download(name, record.version, path)
+        table = self.download(name, record.version, work / f"{name}.parquet")
+        return record.version, self.profile(name, record.version), table
 
     def profile(self, name: str, version: str) -> Profile:
         """The reference statistics of a version. Raises NotFound, StorageError."""

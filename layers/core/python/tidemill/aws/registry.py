@@ -290,7 +290,7 @@ class Registry:
 
     def begin_version(self, name: str, version: str) -> None:
         """Note that a version of the feature set is about to be written to the online table. Raises StorageError."""
-        with translated(f"update the turn of feature set {name}"):
+        with translated(f"note a version of feature set {name}"):
             self._dynamodb.update_item(
                 TableName=self._table,
                 Key=_pack(_feature_set_key(name, "TURN")),
@@ -299,7 +299,7 @@ class Registry:
             )
 
     def publish_feature_set(self, record: FeatureSetRecord) -> None:
-        """Make a version the current one and end the run's turn. Doing it again changes nothing. Raises StorageError."""
+        """Make a version the current one and end the run's turn; once more changes nothing. Raises StorageError."""
         key = _feature_set_key(record.name, f"VERSION#{record.at}#{record.run_id}")
         listing = {"gsi1pk": "FEATURE_SETS", "gsi1sk": record.name}
         self._put(key, record)

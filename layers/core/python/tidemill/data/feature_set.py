@@ -37,6 +37,7 @@ TIMES: tuple[ColumnType, ...] = ("date", "integer", "number")
 class Version:
     """A stored version of a feature set."""
 
+    version: str  #: hash of its content
     profile: Profile
     table: Path  #: its canonical Parquet
 

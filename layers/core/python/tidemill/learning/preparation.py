@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from tidemill.contracts import SUPERVISED, ColumnProfile, ColumnType, InputField, Profile, Validated
+from tidemill.contracts import (
+    SUPERVISED,
+    ColumnProfile,
+    ColumnType,
+    FeatureSetRef,
+    InputField,
+    PersonalDataHandling,
+    Profile,
+    Validated,
+)
 from tidemill.errors import DataRefused, SpecError
 from tidemill.learning import candidates, slices, splits
 from tidemill.learning.plan import Plan
@@ -43,14 +52,24 @@ def needed(profile: Profile, target: str | None, sensitive: Sequence[str] = ()) 
 
 
 def prepare(
-    model: str, spec: Spec, profile: Profile, validated: Validated, raw: Mapping[str, np.ndarray]
+    model: str,
+    spec: Spec,
+    profile: Profile,
+    validated: Validated,
+    raw: Mapping[str, np.ndarray],
+    feature_sets: Sequence[FeatureSetRef] = (),
+    keys: Sequence[InputField] = (),
 ) -> Preparation:
     """Encode a table, split it and plan the search.
 
     Parameters
     ----------
     raw
-        the columns that `needed` names, as the canonical table has them, shape (rows,).
+        the columns that `needed` names, as the canonical table has them, and those joined to it, shape (rows,).
+    feature_sets
+        that columns of the profile were joined from.
+    keys
+        columns that they are looked up by.
 
     Raises
     ------
@@ -68,7 +87,7 @@ def prepare(
     fairness.check(spec, task)
     compared = slices.sensitive_columns(spec.sensitive, name, profile.columns, raw)
     inputs = tuple(
-        _input(column, raw[column.name])
+        replace(_input(column, raw[column.name]), masked=_action(column) == "mask")
         for column in profile.columns
         if column.role in ("feature", "time") and column.type not in ("empty", "text") and column.name != name
     )
@@ -84,7 +103,9 @@ def prepare(
         target = raw[name].astype(np.float64)
     else:
         classes, target = _classes(name, raw[name])
-    named = [column.name for column in profile.columns if column.role in ("feature", "time", "target")]
+    own = [column for column in profile.columns if column.feature_set is None]  # which row it is, whatever is joined
+    named = [column.name for column in own if column.role in ("feature", "time", "target")]
+    named += [key.name for key in keys if key.name not in named]
     whole = {name: raw[name] for name in ([spec.group_column] if spec.group_column else named)}
     constraints = Constraints(
         classes=target if classes else None,
@@ -106,18 +127,18 @@ def prepare(
     holdout = Rows({column: values[held] for column, values in encoded.items()}, target[held], extra=extra)
     if task in SUPERVISED:
         width = len(encoded) + spec.features.text_words * sum(field.type == "text" for field in inputs)
-        planned, rounds = candidates.plan(
+        refs, rounds = candidates.planned(
             spec.candidates, task, len(train), width, len(classes), spec.folds, spec.search
         )
     else:
-        planned, rounds = structure_candidates.plan(spec, task, len(train)), (Halving(1.0, 0),)
+        refs, rounds = structure_candidates.plan(spec, task, len(train)), (Halving(1.0, 0),)
     plan = Plan(
         model=model,
         task=task,
         target=name,
         metric=metric,
         inputs=inputs,
-        candidates=planned,
+        candidates=refs,
         train_rows=len(train),
         holdout_rows=len(holdout),
         seed=spec.seed,
@@ -126,8 +147,12 @@ def prepare(
         positive_class=_positive(spec.positive_class, train.target, classes) if task == "binary" else None,
         missing_values=spec.missing_values,
         real_values=spec.real_values,
+        personal_data=_personal_data(spec, profile),
+        reading=spec.reading.declared(),
         review_below=spec.review_below if task in SUPERVISED else None,
         span=float(np.ptp(train.target)) if number else None,
+        feature_sets=_looked_up(feature_sets, inputs),
+        keys=tuple(key for key in keys if key.name not in {field.name for field in inputs}),
         features=spec.features,
         search=spec.search,
         rounds=rounds,
@@ -187,14 +212,33 @@ def _positive(asked: str | None, target: np.ndarray, classes: tuple[str, ...]) -
     return classes[1] if 2 * target.sum() <= len(target) else classes[0]
 
 
+def _action(column: ColumnProfile) -> str | None:
+    """What was done about a column's personal data, if it has some."""
+    return column.personal_data.action if column.personal_data else None
+
+
+def _personal_data(spec: Spec, profile: Profile) -> PersonalDataHandling:
+    """The policy, what the spec says of columns, and what was done about those that were found."""
+    found = {column.name: column.personal_data.action for column in profile.columns if column.personal_data}
+    return PersonalDataHandling(spec.personal_data.policy, {**spec.personal_data.columns, **found})
+
+
+def _looked_up(feature_sets: Sequence[FeatureSetRef], inputs: Sequence[InputField]) -> tuple[FeatureSetRef, ...]:
+    """The feature sets, with those of their columns that are inputs."""
+    names = {field.name for field in inputs}
+    return tuple(replace(ref, columns=tuple(name for name in ref.columns if name in names)) for ref in feature_sets)
+
+
 # --- signature ---------------------------------------------------------------------------------
 
 
 def _input(column: ColumnProfile, raw: np.ndarray) -> InputField:
     """A column's place in the signature, documented from its values."""
+    if column.feature_set:  # what is looked up may be missing, whatever the training rows had
+        return replace(_input(replace(column, feature_set=None), raw), feature_set=column.feature_set, required=False)
     if column.type in ("integer", "number"):
         present = raw[~np.isnan(raw)]
-        field = InputField(column.name, column.type, required=len(present) == len(raw))
+        field = InputField(column.name, column.type, required=len(present) == len(raw), format=column.format)
         if not len(present):
             return field
         typical = float(np.sort(present)[len(present) // 2])
@@ -205,7 +249,7 @@ def _input(column: ColumnProfile, raw: np.ndarray) -> InputField:
         if value is not None:
             levels[value] += 1
     ranked = sorted(levels, key=lambda level: (-levels[level], level))
-    field = InputField(column.name, column.type, required=not any(value is None for value in raw))
+    field = InputField(column.name, column.type, required=not any(value is None for value in raw), format=column.format)
     if not ranked:
         return field
     if column.type == "boolean":

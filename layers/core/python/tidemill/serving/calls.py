@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tidemill.errors import InputRefused, NotFound, RequestTooLarge, StorageError
+from tidemill.errors import InputRefused, LookupFailed, NotFound, RequestTooLarge, StorageError
 from tidemill.serving.endpoint import Endpoint
 
 
@@ -55,6 +55,9 @@ def answer(view: View, endpoint: Callable[[], Endpoint], call: Call, fault: Call
         status, message = 400, str(error)
     except NotFound as error:
         status, message = 404, str(error)
+    except LookupFailed as error:
+        fault("answered 503: features could not be looked up")
+        status, message = 503, str(error)
     except StorageError:
         fault("answered 503: nothing that could serve is in memory")
         status, message = 503, "the model cannot be read at the moment: try again in a few seconds"

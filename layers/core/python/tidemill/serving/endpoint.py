@@ -19,6 +19,7 @@ from tidemill.serving import captures, outputs, uncertainty
 from tidemill.serving import columns as stored_columns
 from tidemill.serving.explaining import Explainer, Explanation
 from tidemill.serving.masking import Masking
+from tidemill.serving.feature_lookup import FeatureLookup, LookUp
 from tidemill.serving.missing_values import MissingValues
 from tidemill.serving.model_cache import ModelCache
 from tidemill.serving.prediction import Prediction
@@ -67,6 +68,7 @@ class Served:
         facts: VersionFacts,
         read_background: Callable[[], bytes],
         mask_key: Callable[[], bytes],
+        look_up: LookUp,
     ) -> None:
         self.signature = model.signature
         self.facts = facts
@@ -74,6 +76,8 @@ class Served:
         self._read_background = read_background
         self._missing = MissingValues(model.signature.missing_values, model.signature.real_values)
         self._masking = Masking(model.signature.inputs, self._missing, mask_key)
+        self._lookup = FeatureLookup(model.signature, look_up)
+        self._only_keys = {field.name for field in model.signature.keys}
 
     def masked(self, columns: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
         """Raw values by column with tokens for personal data; what is decoded goes through here before anything else.
@@ -81,6 +85,13 @@ class Served:
         Raises InputRefused naming the field whose value is neither text nor number, StorageError.
         """
         return self._masking.masked(columns)
+
+    def completed(self, columns: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
+        """Raw values by column with the features that are looked up.
+
+        Raises InputRefused naming the field that is missing, LookupFailed.
+        """
+        return self._lookup.completed(columns) if self.signature.feature_sets else columns
 
     def predict(self, columns: Mapping[str, Sequence[Any]], confidence: float | None = None) -> Prediction:
         """Predict from raw values by column, with intervals or sets of a confidence when one is given.
@@ -97,7 +108,8 @@ class Served:
         return self._explainer.explain(self._encoded(columns))
 
     def _encoded(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, np.ndarray]:
-        return self._model.encoder.encode(self._missing.taken_out(columns))
+        inputs = {name: values for name, values in columns.items() if name not in self._only_keys}
+        return self._model.encoder.encode(self._missing.taken_out(inputs))
 
     @cached_property
     def _explainer(self) -> Explainer:
@@ -129,6 +141,8 @@ class Endpoint:
         seconds, never going back.
     read_mask_key
         gives the secret that personal data is masked with; raises NotFound, StorageError.
+    look_up
+        (feature set, keys) -> values by key; raises LookupFailed.
     """
 
     def __init__(
@@ -140,12 +154,14 @@ class Endpoint:
         alias_seconds: float,
         clock: Callable[[], float],
         read_mask_key: Callable[[], bytes],
+        look_up: LookUp,
     ) -> None:
         self._registry = registry
         self._read = read
         self._send = send
         self._warn = warn
         self._read_mask_key = read_mask_key
+        self._look_up = look_up
         self._served = ModelCache(registry.alias, self._load, alias_seconds, clock, warn)
 
     def find(self, model: str, version: int | None, alias: str | None) -> Served:
@@ -212,6 +228,6 @@ class Endpoint:
             signature = loads(Signature, self._read(model, version, "signature.json"))
             loaded = Model.load(self._read(model, version, "model.onnx"), signature)
             background = partial(self._read, model, version, "background.npz")
-            return Served(loaded, facts, background, lambda: self._mask_key)
+            return Served(loaded, facts, background, lambda: self._mask_key, self._look_up)
         except NotFound as error:
             raise StorageError(f"version {version} of model {model} is registered, but not stored: {error}") from error

@@ -12,8 +12,9 @@ import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tidemill.contracts import ColumnType, FeatureSetRef, InputField
+from tidemill.contracts import ColumnType, FeatureSetRef, Signature
 from tidemill.errors import InputRefused
+from tidemill.serving.missing_values import MissingValues
 
 #: The longest key, as UTF-8; DynamoDB takes 2,048 bytes, the set's name among them.
 MAX_KEY_BYTES = 1024
@@ -31,13 +32,16 @@ def entity(value: Any, kind: ColumnType) -> str | None:
         a raw value: text, a number, true or false, or None.
     kind
         the type of the set's key: with integer, "7.0" and 7.0 mean "7".
+
+    Raises
+    ------
+    InputRefused
+        the value is something else.
     """
     if value is None:
         return None
     if isinstance(value, str):
         return _whole(value.strip(), kind) or None
-    if hasattr(value, "item"):  # of numpy
-        value = value.item()
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, numbers.Integral):
@@ -51,13 +55,14 @@ def entity(value: Any, kind: ColumnType) -> str | None:
 
 
 def _whole(text: str, kind: ColumnType) -> str:
-    if kind != "integer" or (text.isdecimal() and text.isascii() and (text == "0" or text[0] != "0")):
+    plain = text.isdecimal() and text.isascii() and (text == "0" or text[0] != "0")
+    if kind != "integer" or plain or "_" in text:
         return text
     try:
         number = float(text)
     except ValueError:
         return text
-    return str(int(number)) if number.is_integer() and "_" not in text else text
+    return str(int(number)) if number.is_integer() else text
 
 
 def feature(feature_set: str, column: str) -> str:
@@ -70,25 +75,17 @@ class FeatureLookup:
 
     Parameters
     ----------
-    feature_sets, keys, inputs
-        the signature's.
     look_up
-        asks the online table; raises LookupFailed.
+        asks for the rows of entities; raises LookupFailed.
     """
 
-    def __init__(
-        self,
-        feature_sets: Sequence[FeatureSetRef],
-        keys: Sequence[InputField],
-        inputs: Sequence[InputField],
-        look_up: LookUp,
-    ) -> None:
-        self._feature_sets = feature_sets
+    def __init__(self, signature: Signature, look_up: LookUp) -> None:
+        self._feature_sets = signature.feature_sets
         self._look_up = look_up
-        self._only_keys = {field.name for field in keys} - {field.name for field in inputs}
+        self._missing = MissingValues(signature.missing_values, signature.real_values)
 
     def completed(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
-        """The model's inputs: what was given, without columns that are keys only, and what was looked up.
+        """What was given, and what was looked up where it was not.
 
         Parameters
         ----------
@@ -100,38 +97,41 @@ class FeatureLookup:
         InputRefused
             neither a set's key nor any of its features is given, or a key is no text or number.
         LookupFailed
-            the online table does not answer.
+            the rows cannot be asked for.
         """
-        made = {name: values for name, values in columns.items() if name not in self._only_keys}
+        made = dict(columns)
         for ref in self._feature_sets:
-            given = [name for name in ref.columns if name in columns]
             if ref.key in columns:
-                made |= self._looked_up(ref, columns[ref.key], columns)
-            elif not given:
+                made |= self._looked_up(ref, columns)
+            elif columns.keys().isdisjoint(ref.columns):
                 raise InputRefused(
-                    f"{ref.key} is missing: features of {ref.name} are looked up by it (or give "
+                    f"{ref.key} is missing: the model looks features of {ref.name} up by it (or give "
                     f"{', '.join(ref.columns[:3])}{', ...' if len(ref.columns) > 3 else ''})"
                 )
         return made
 
-    def _looked_up(
-        self, ref: FeatureSetRef, keys: Sequence[Any], columns: Mapping[str, Sequence[Any]]
-    ) -> dict[str, list[Any]]:
-        nothing = [None] * len(keys)
-        given = {name: columns.get(name, nothing) for name in ref.columns}
-        if any(len(values) != len(keys) for values in given.values()):
-            return {}  # the encoder says which column has too many values
-        incomplete = [any(values[row] is None for values in given.values()) for row in range(len(keys))]
-        wanted = [entity(key, ref.key_type) if asked else None for key, asked in zip(keys, incomplete, strict=True)]
-        asked = sorted(
-            {key for key in wanted if key is not None and len(key.encode(errors="replace")) <= MAX_KEY_BYTES}
-        )
+    def _looked_up(self, ref: FeatureSetRef, columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+        mentioned = [ref.key, *(name for name in ref.columns if name in columns)]
+        given = self._missing.taken_out({name: columns[name] for name in mentioned})
+        rows = len(given[ref.key])
+        if any(len(values) != rows for values in given.values()):
+            return {}  # the encoder says which column has too few values
+        given = {name: [None] * rows for name in ref.columns} | given
+        incomplete = [any(given[name][row] is None for name in ref.columns) for row in range(rows)]
+        keys = [
+            entity(value, ref.key_type) if wanted else None
+            for value, wanted in zip(given[ref.key], incomplete, strict=True)
+        ]
+        asked = sorted({key for key in keys if key is not None and _fits(key)})
         found = self._look_up(ref.name, asked) if asked else {}
-        rows = [found.get(key, {}) if key is not None else {} for key in wanted]
-        return {
-            name: [
-                row.get(name.removeprefix(feature(ref.name, ""))) if value is None else value
-                for value, row in zip(given[name], rows, strict=True)
-            ]
-            for name in ref.columns
-        }
+        stored = [found.get(key, {}) if key is not None else {} for key in keys]
+        made = {}
+        for name in ref.columns:
+            column = name.removeprefix(feature(ref.name, ""))
+            looked_up = self._missing.taken_out({name: [row.get(column) for row in stored]})[name]
+            made[name] = [other if own is None else own for own, other in zip(given[name], looked_up, strict=True)]
+        return made
+
+
+def _fits(key: str) -> bool:
+    return len(key.encode(errors="replace")) <= MAX_KEY_BYTES

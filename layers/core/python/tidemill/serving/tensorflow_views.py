@@ -23,8 +23,8 @@ def explain(endpoint: Endpoint, call: Call, verb: str = "explain") -> str:
     target = tensorflow.target(verb, **call.path)
     served = endpoint.find(target.model, target.version, target.label)
     call.is_about(target.model, served.facts.version)
-    request = tensorflow.decode(call.body, served.signature.inputs)
-    columns = served.masked(request.columns)
+    request = tensorflow.decode(call.body, served.signature.accepted)
+    columns = served.completed(served.masked(request.columns))
     return json.dumps({"explanations": to_json(served.explain(columns))})
 
 
@@ -34,12 +34,12 @@ def explain_model(endpoint: Endpoint, call: Call) -> str:
 
 
 def predict(endpoint: Endpoint, call: Call) -> str:
-    """`POST ...:predict`. Raises InputRefused, NotFound, StorageError."""
+    """`POST ...:predict`. Raises InputRefused, NotFound, LookupFailed, StorageError."""
     target = tensorflow.target("predict", **call.path)
     served = endpoint.find(target.model, target.version, target.label)
     call.is_about(target.model, served.facts.version)
-    request = tensorflow.decode(call.body, served.signature.inputs)
-    columns = served.masked(request.columns)
+    request = tensorflow.decode(call.body, served.signature.accepted)
+    columns = served.completed(served.masked(request.columns))
     prediction = served.predict(columns, request.confidence)
     body = tensorflow.encode(prediction, served.signature, request.by_row)
     alias = None if target.version is not None else target.label or CHAMPION
