@@ -84,7 +84,7 @@ def test_the_same_model_again_passes_whatever_the_margin() -> None:
 
 def test_too_few_rows_to_tell_are_told_apart_from_a_worse_model() -> None:
     unsure = challenged(Interval(0.001, -0.02, 0.02)).detail
-    assert "better by 0.001000, between worse by 0.02000 and better by 0.02000 with 95% confidence" in unsure
+    assert "better by 0.0010, between worse by 0.020 and better by 0.020 with 95% confidence" in unsure
     assert unsure.endswith(
         "upload more rows, let the holdout be larger (holdout.fraction), or allow it with gates.champion_margin of "
         "0.023 or more"

@@ -71,6 +71,29 @@ def figure(key: str, spec: charts.Spec, title: Content, reading: Content, number
     )
 
 
+def panel(key: str, spec: charts.Spec, title: Content) -> Html:
+    """One of several small charts of a figure."""
+    return tag(
+        "div",
+        tag("div", title, class_="panel-title"),
+        tag("div", class_="plot", data_chart=f"spec-{key}"),
+        json_script(spec, id=f"spec-{key}"),
+        class_="panel",
+    )
+
+
+def panels_figure(key: str, panels: Sequence[Html], title: Content, reading: Content, numbers: Html) -> Html:
+    """Several small charts under one title, with one table of their numbers."""
+    return tag(
+        "figure",
+        tag("figcaption", tag("strong", title), " ", reading),
+        tag("div", *panels, class_="panels"),
+        tag("details", tag("summary", "The numbers"), numbers, class_="numbers"),
+        class_="chart",
+        id=f"chart-{key}",
+    )
+
+
 def points(headers: Sequence[str], columns: Sequence[Sequence[float]], label: str) -> Html:
     """The points of a curve as a table of evenly spread rows."""
     kept = charts.thinned(len(columns[0]), TABLE_POINTS)

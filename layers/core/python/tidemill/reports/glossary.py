@@ -43,6 +43,10 @@ TERMS: dict[str, tuple[str, str]] = {
         "calibration",
         "Whether probabilities mean what they say: of all rows given 70%, about 70 in 100 should come true.",
     ),
+    "calibration_error": (
+        "expected calibration error",
+        "How far probabilities lie from what came true, averaged over the rows. 0 is perfect.",
+    ),
     "candidate": (
         "candidate",
         "One kind of model with one setting that was tried. The best one is fitted again on all training rows.",
@@ -70,8 +74,23 @@ TERMS: dict[str, tuple[str, str]] = {
         "dataset version",
         "A fingerprint of the table’s content. The same version is the same data, to the last cell.",
     ),
+    "demographic_parity": (
+        "demographic parity",
+        "Whether the model gives its positive answer equally often at every level of a column: the smallest rate "
+        "divided by the largest. The four-fifths rule of US employment law asks for 80%.",
+    ),
     "distinct": ("distinct", "How many different values a column holds."),
     "endpoint": ("endpoint", "The web address that answers predictions."),
+    "effect_curve": (
+        "effect curve",
+        "The mean prediction when one column is set to a value in every row and the others stay as they are. It says "
+        "what the model does, not what would happen to a real case.",
+    ),
+    "ensemble": ("ensemble", "Several models that vote: their answers are averaged by weight."),
+    "equal_opportunity": (
+        "equal opportunity",
+        "Whether the model finds as large a share of the truly positive rows at every level of a column.",
+    ),
     "f1": ("F1", "A balance of precision and recall in one number: it is high only when both are. 1 is perfect."),
     "f1_macro": ("macro F1", "The F1 of each class, averaged, so that a rare class counts as much as a common one."),
     "feature": ("feature", "A column that the model uses to predict the target."),
@@ -114,6 +133,7 @@ TERMS: dict[str, tuple[str, str]] = {
         "MAE",
         "Mean absolute error: how far predictions are from the truth, on average, in the target’s own unit.",
     ),
+    "margin": ("margin", "How much worse than the champion a new model may be and still replace it."),
     "median_absolute_error": (
         "median absolute error",
         "Half of the predictions are closer to the truth than this, half are farther.",
@@ -125,7 +145,16 @@ TERMS: dict[str, tuple[str, str]] = {
         "Every holdout row is predicted twice, by the fitted model and by its exported file; both must say the same.",
     ),
     "positive_class": ("positive class", "In a yes-or-no question, the answer that the scores are about."),
+    "positive_rate": ("positive rate", "The share of rows that get the positive answer, right or wrong."),
     "precision": ("precision", "Of the rows that the model flags, the share that truly are what it says."),
+    "prediction_interval": (
+        "prediction interval",
+        "A range beside a predicted value that holds the true value with a promised confidence.",
+    ),
+    "prediction_set": (
+        "prediction set",
+        "The classes that together hold the true one with a promised confidence: one class when the model is sure.",
+    ),
     "quantile": (
         "quantile",
         "The value below which a given share of the rows lies: half of them lie below the median.",
@@ -159,7 +188,13 @@ TERMS: dict[str, tuple[str, str]] = {
     "run": ("run", "One passage of a table through Tidemill, from upload to verdict."),
     "seed": ("seed", "The number from which every random choice is drawn. The same seed gives the same model."),
     "signature": ("signature", "The columns that a model takes and what it answers."),
+    "slice": ("slice", "A part of the rows: those of one level or range of a column, or of two."),
     "standard_deviation": ("standard deviation", "How far values typically lie from their average."),
+    "successive_halving": (
+        "successive halving",
+        "All candidates are tried on a part of the rows, the better ones on more, the best on all: time goes where it "
+        "counts.",
+    ),
     "target": ("target", "The column that the model learns to predict."),
     "transition": (
         "state transition",

@@ -1,4 +1,4 @@
-"""The sections about the model: how good it is, where it errs, what drives it, what was tried.
+"""The sections about the model: how good it is, where it errs, what drives it.
 
 Each is a function from the run's records to a section, or to None when it has nothing to say.
 """
@@ -6,24 +6,14 @@ Each is a function from the run's records to a section, or to None when it has n
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from tidemill.contracts import CandidateResult, Evaluation, Importance
-from tidemill.reports import charts, formats, metric_words
-from tidemill.reports.elements import Records, Section, figure, mark, metric_term, parameters, points, table
+from tidemill.contracts import Effect, Evaluation, Importance
+from tidemill.reports import charts, formats, metric_words, trust_charts
+from tidemill.reports.elements import Records, Section, figure, metric_term, panel, panels_figure, points, table
 from tidemill.reports.glossary import term
 from tidemill.reports.markup import Content, Html, join, tag
 from tidemill.spec import LOWER_IS_BETTER
-
-#: Metrics in the leaderboard, the deciding one first.
-METRICS_SHOWN = 4
-CANDIDATE_WORDS = {
-    "baseline": ("baseline", "ignores every column"),
-    "linear": ("linear", "a linear model"),
-    "boosting": ("boosting", "gradient boosting"),
-    "boosting_slow": ("boosting", "gradient boosting in smaller steps"),
-    "boosting_small": ("boosting", "gradient boosting with small trees"),
-    "forest": ("forest", "a shallow random forest"),
-}
 
 
 def quality(records: Records) -> Section | None:
@@ -65,6 +55,7 @@ def quality(records: Records) -> Section | None:
         *(_interval_chart(records, names, scale, place) for place, scale in enumerate(_charted_scales(names, metric))),
         table(headers, rows, "Quality on the holdout", range(1, len(headers))),
         tag("p", _difference(evaluation)) if champion else None,
+        _champion_figure(evaluation) if evaluation else None,
     )
     return Section("quality", "How good it is, and how sure we are", body)
 
@@ -116,11 +107,43 @@ def _difference(evaluation: Evaluation | None) -> Html:
         else "so these rows cannot tell which of the two is better"
     )
     return join(
-        "Against the champion, on the same rows, the new model gains ",
-        tag("b", formats.number(difference.value)),
+        f"Against the champion, on the same rows, the new model {'loses' if difference.value < 0 else 'gains'} ",
+        tag("b", formats.number(abs(difference.value), 2)),
         f" in {metric_words.words(evaluation.metric).label} (",
         term("interval"),
-        f": {formats.number(difference.low)} to {formats.number(difference.high)}), {verdict_words}.",
+        f": {formats.number(difference.low, 2)} to {formats.number(difference.high, 2)}), {verdict_words}.",
+    )
+
+
+def _champion_figure(evaluation: Evaluation) -> Html | None:
+    """The interval of the difference against the margin, which is how the gate decides."""
+    gate = next((gate for gate in evaluation.gates if gate.name == "keeps_up_with_champion"), None)
+    if evaluation.champion is None or gate is None or gate.threshold is None:
+        return None
+    difference, margin = evaluation.champion.difference, -gate.threshold
+    label = metric_words.words(evaluation.metric).label
+    decided = (
+        "it does, so the new model may take the champion’s place."
+        if gate.verdict == "pass"
+        else "it does not, so the champion stays."
+    )
+    return figure(
+        "champion",
+        trust_charts.difference(difference, margin, label),
+        "Against the champion.",
+        join(
+            "The dot is the difference on the same rows, the line its ",
+            term("interval"),
+            "; at the dashed line the two are equal. The whole line must lie right of the shaded ",
+            term("margin"),
+            f": {decided}",
+        ),
+        table(
+            ["Difference", "From", "To", "Margin"],
+            [[formats.number(x) for x in (difference.value, difference.low, difference.high, -margin)]],
+            "Difference to the champion",
+            range(4),
+        ),
     )
 
 
@@ -174,24 +197,6 @@ def _binary_figures(evaluation: Evaluation) -> list[Html]:
                     ". The dashed line is flagging at random.",
                 ),
                 points(["recall", "precision"], [recall, precision], "Precision and recall"),
-            )
-        )
-    if "calibration" in found:
-        bins = found["calibration"]
-        figures.append(
-            figure(
-                "calibration",
-                charts.calibration(bins["predicted"], bins["observed"], bins["count"]),
-                "Whether its probabilities mean what they say.",
-                join(
-                    term("calibration", "Calibration"),
-                    ". On the dashed line, 30% comes true 30 times in 100. Large dots stand for many rows.",
-                ),
-                points(
-                    ["predicted", "came true", "rows"],
-                    [bins["predicted"], bins["observed"], bins["count"]],
-                    "Calibration",
-                ),
             )
         )
     return figures
@@ -334,8 +339,79 @@ def drivers(records: Records) -> Section | None:
             ".",
         ),
         chart,
+        _effects(evaluation),
     )
     return Section("drivers", "What drives the predictions", body)
+
+
+def _effects(evaluation: Evaluation) -> Html | None:
+    """Effect curves, one panel a column, on one scale of predictions."""
+    by_column: dict[str, list[Effect]] = {}
+    for item in evaluation.effects:
+        by_column.setdefault(item.feature, []).append(item)
+    if not by_column:
+        return None
+    alone = all(len(curves) == 1 for curves in by_column.values())
+    # The band belongs to a panel with one curve only.
+    lows, highs = (
+        [bound for item in evaluation.effects for bound in (getattr(item, side) if alone else item.mean)]
+        for side in ("low", "high")
+    )
+    domain = (min(lows), max(highs))
+    panels = [
+        panel(
+            f"effect-{place}",
+            trust_charts.effect(curves, domain, "(missing)"),
+            join(tag("b", formats.shorten(column, 40), class_="name"), tag("small", *_reach(curves))),
+        )
+        for place, (column, curves) in enumerate(by_column.items())
+    ]
+    what = (
+        f"the predicted {evaluation.target}"
+        if evaluation.task == "regression"
+        else f"the probability of {metric_words.class_name(evaluation.target, evaluation.positive_class)}"
+        if evaluation.task == "binary"
+        else "the probability of the classes that follow the column most"
+    )
+    rows: list[list[Content]] = [
+        [
+            item.feature,
+            *([] if alone else [item.of]),
+            _value(value),
+            *(formats.number(numbers[i]) for numbers in (item.mean, item.low, item.high)),
+        ]
+        for item in evaluation.effects
+        for i, value in enumerate(item.values)
+    ]
+    headers = ["Column", *([] if alone else ["Class"]), "Value", "Mean", "Lowest 10% below", "Highest 10% above"]
+    return panels_figure(
+        "effects",
+        panels,
+        "How the prediction follows each column.",
+        join(
+            f"The line is {what} when a column is set to a value and the others stay as they are (",
+            term("effect_curve", "an effect curve"),
+            "). The band holds the middle 80% of the rows: where it is wide, the effect depends on other columns."
+            if alone
+            else ").",
+            " All panels share one scale.",
+        ),
+        table(headers, rows, "Effect curves", range(len(headers) - 3, len(headers))),
+    )
+
+
+def _reach(curves: Sequence[Effect]) -> Iterable[Content]:
+    """From where to where the mean goes, or, of several classes, which curve is whose."""
+    if len(curves) == 1:
+        shown = formats.percent if curves[0].of else formats.number
+        yield f"{shown(min(curves[0].mean))} to {shown(max(curves[0].mean))}"
+    else:
+        for place, curve in enumerate(curves):
+            yield tag("span", formats.shorten(curve.of, 24), class_=f"key series-{place}")
+
+
+def _value(value: Any) -> str:
+    return formats.exact(value) if isinstance(value, int | float) else str(value) or "(missing)"
 
 
 def _shown_of(ranked: Sequence[Importance]) -> str:
@@ -346,92 +422,3 @@ def _named(names: Sequence[str]) -> Iterable[Content]:
     for i, name in enumerate(names):
         yield None if i == 0 else " and " if i == len(names) - 1 else ", "
         yield tag("b", name, class_="name")
-
-
-def candidates(records: Records) -> Section | None:
-    """The candidates with their cross-validated scores."""
-    document, metric = records.document, records.document.metric
-    if not document.candidates or not metric:
-        return None
-    lower = metric in LOWER_IS_BETTER
-    fitted = sorted(
-        (candidate for candidate in document.candidates if metric in candidate.cv),
-        key=lambda candidate: candidate.cv[metric].mean * (1 if lower else -1),
-    )
-    failed = [candidate for candidate in document.candidates if metric not in candidate.cv]
-    chosen = records.evaluation.candidate if records.evaluation else None
-    others = [candidate for candidate in fitted if candidate.name != "baseline"]
-    measured = {name for candidate in fitted for name in candidate.cv}
-    metrics = sorted(measured, key=lambda name: (name != metric, metric_words.rank(name), name))[:METRICS_SHOWN]
-    label = metric_words.words(metric).label
-    rows: list[list[Content]] = [
-        [
-            _candidate_name(candidate, chosen),
-            *(
-                join(
-                    metric_words.figure(name, candidate.cv[name].mean),
-                    tag("small", f" ± {formats.figure(candidate.cv[name].std, 2)}") if name == metric else None,
-                )
-                if name in candidate.cv
-                else "–"
-                for name in metrics
-            ),
-            formats.duration(candidate.seconds),
-        ]
-        for candidate in fitted
-    ]
-    rows += [
-        [_candidate_name(candidate, chosen), *("–" for _ in metrics), formats.duration(candidate.seconds)]
-        for candidate in failed
-    ]
-    board = table(
-        ["Candidate", *(metric_term(name) for name in metrics), "Time"], rows, "Leaderboard", range(1, len(metrics) + 2)
-    )
-    baseline = next((candidate for candidate in fitted if candidate.name == "baseline"), None)
-    aside = (
-        f" The baseline gets {formats.number(baseline.cv[metric].mean)} and is left out, to keep the others apart."
-        if baseline
-        else ""
-    )
-    chart = (
-        figure(
-            "candidates",
-            charts.leaderboard(others, metric, label, chosen),
-            "The candidates.",
-            join(
-                "The dot is the mean over the folds, the line one ", term("standard_deviation"), " to each side.", aside
-            ),
-            None,
-        )
-        if others
-        else None
-    )
-    body = join(
-        tag(
-            "p",
-            f"{formats.count(len(document.candidates), 'candidate was', 'candidates were')} judged by ",
-            term("cross_validation"),
-            " on the training rows, never on the ",
-            term("holdout"),
-            ". ",
-            join(tag("b", chosen), " did best and was fitted again on all of them.") if chosen else None,
-        ),
-        chart,
-        board,
-        [
-            tag("p", tag("b", candidate.name), " could not be fitted: ", candidate.error)
-            for candidate in failed
-            if candidate.error
-        ],
-    )
-    return Section("candidates", "What was tried", body)
-
-
-def _candidate_name(candidate: CandidateResult, chosen: str | None) -> Html:
-    key, kind = CANDIDATE_WORDS.get(candidate.name, ("candidate", "a candidate"))
-    params = parameters(candidate.params)
-    return join(
-        tag("b", candidate.name),
-        mark("pass", "chosen") if candidate.name == chosen else None,
-        tag("small", term(key, kind), f"; {params}" if params else None, class_="below"),
-    )

@@ -17,7 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.contracts import Evaluation, Lineage, Profile, RunDocument, Signature
-from tidemill.reports import charts, data_sections, model_sections, release_sections, summary, verdict
+from tidemill.reports import (
+    charts,
+    data_sections,
+    model_sections,
+    release_sections,
+    search_sections,
+    summary,
+    trust_sections,
+    verdict,
+)
 from tidemill.reports.elements import Records, Section
 from tidemill.reports.glossary import glossary
 from tidemill.reports.markup import Html, join, json_script, tag
@@ -27,8 +36,10 @@ ASSETS = Path(__file__).parent / "assets"
 _USUAL: tuple[Callable[[Records], Section | None], ...] = (
     model_sections.quality,
     model_sections.drivers,
+    trust_sections.parts,
+    trust_sections.certainty,
     model_sections.curves,
-    model_sections.candidates,
+    search_sections.search,
     data_sections.findings,
     data_sections.data,
     release_sections.release,

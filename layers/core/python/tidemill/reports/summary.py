@@ -54,7 +54,7 @@ def headline(document: RunDocument, evaluation: Evaluation | None = None) -> str
         case "REFUSED_BY_GATE" if document.stage == "approve":
             return f"The release of {model_name(document)} was declined{ending}"
         case "REFUSED_BY_GATE":
-            return f"The new {document.project} model is not good enough to go live{ending}"
+            return f"The new {document.project} model {_kept_back(evaluation)}{ending}"
         case "FAILED":
             doing = STAGES.get(document.stage or "", "working")
             return f"The run for {document.project} stopped while {doing}; no model went live."
@@ -62,6 +62,40 @@ def headline(document: RunDocument, evaluation: Evaluation | None = None) -> str
             return f"{model_name(document)} waits for approval{ending}"
         case _:
             return f"The run for {document.project} has not ended yet."
+
+
+#: What a gate says of a model that it refuses.
+_KEPT_BACK = {
+    "demographic_parity": "treats the levels of a sensitive column too differently to go live",
+    "equal_opportunity": "treats the levels of a sensitive column too differently to go live",
+    "keeps_up_with_champion": "does not take the champion’s place",
+}
+
+
+def _refusing(evaluation: Evaluation | None) -> list[str]:
+    """The names of the gates that refuse, in their order."""
+    return [gate.name for gate in evaluation.gates if gate.verdict == "refuse"] if evaluation else []
+
+
+def _kept_back(evaluation: Evaluation | None) -> str:
+    return next(
+        (_KEPT_BACK[name] for name in _refusing(evaluation)[:1] if name in _KEPT_BACK), "is not good enough to go live"
+    )
+
+
+def weakness(evaluation: Evaluation | None) -> str | None:
+    """Where the model is worst, as a sentence; None when no part of the rows stands out."""
+    if evaluation is None:
+        return None
+    found = next((item for item in evaluation.slices if not item.sensitive and item.metric), None)
+    if found is None or found.metric is None:
+        return None
+    second = f" and {found.and_column} is {found.and_level}" if found.and_column else ""
+    label = metric_words.words(evaluation.metric).label
+    value = metric_words.figure(evaluation.metric, found.metric.value)
+    whole = metric_words.figure(evaluation.metric, evaluation.holdout[evaluation.metric].value)
+    where = f"{found.column} is {found.level}{second}"
+    return f"It is weakest where {where}: there its {label} is {value}, on the whole {whole}."
 
 
 def subject(document: RunDocument) -> str:
@@ -115,7 +149,7 @@ def findings(document: RunDocument) -> list[Check]:
     return list(found.values())
 
 
-def next_steps(document: RunDocument) -> tuple[str, ...]:
+def next_steps(document: RunDocument, evaluation: Evaluation | None = None) -> tuple[str, ...]:
     """What the reader can do now, the likeliest first."""
     project, file = document.project, file_name(document)
     upload = f"Upload the table again with `tidemill train {shlex.quote(file)} --project {project}`: a new run starts."
@@ -135,6 +169,12 @@ def next_steps(document: RunDocument) -> tuple[str, ...]:
             return (
                 "Ask whoever declined it for the reason, if it is not given here.",
                 upload,
+            )
+        case "REFUSED_BY_GATE" if {"demographic_parity", "equal_opportunity"} & set(_refusing(evaluation)):
+            return (
+                "See the rates of each level under “For which rows it is better, and for which worse”.",
+                "Look for columns that stand in for the sensitive one, and name them under `ignore` in the spec.",
+                "If the rule asks too much, change `gates` in the project’s spec and upload the table again.",
             )
         case "REFUSED_BY_GATE":
             return (
@@ -164,7 +204,9 @@ def text(document: RunDocument, evaluation: Evaluation | None = None) -> str:
     measured = quality(document, evaluation)
     if measured:
         lines += [measured, ""]
-    lines += [f"- {step}" for step in next_steps(document)]
+    if weak := weakness(evaluation):
+        lines += [weak, ""]
+    lines += [f"- {step}" for step in next_steps(document, evaluation)]
     links = (("Endpoint", document.endpoint), ("Report", document.report), ("Run", document.run_id))
     facts = [f"{name}: {value}" for name, value in links if value]
     if document.cost:

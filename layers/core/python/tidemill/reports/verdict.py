@@ -28,6 +28,9 @@ def verdict(records: Records) -> Html:
     lede = [
         tag("p", sentence(document.reason), class_="reason") if stopped and document.reason else None,
         tag("p", measured) if measured else None,
+        tag("p", weak, " See ", tag("a", "for which rows it is worse", href="#parts"), ".")
+        if (weak := summary.weakness(evaluation)) and document.metric
+        else None,
         tag(
             "p",
             f"The checks of the data gave {formats.count(warnings, 'warning')}: see ",
@@ -37,7 +40,7 @@ def verdict(records: Records) -> Html:
         if warnings and not stopped
         else None,
     ]
-    steps = tag("ul", *(tag("li", sentence(step)) for step in summary.next_steps(document)))
+    steps = tag("ul", *(tag("li", sentence(step)) for step in summary.next_steps(document, evaluation)))
     return tag(
         "header",
         tag(

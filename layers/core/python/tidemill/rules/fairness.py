@@ -105,14 +105,15 @@ def judge(spec: Spec, slices: Sequence[SliceMetrics]) -> tuple[Gate, ...]:
 
 
 def _gate(measure: Measure, bound: float, compared: Sequence[Comparison]) -> Gate:
-    failing = [one for one in compared if one.value is None or not _good(measure, one.value, bound)]
+    failing = [one for one in compared if one.value is None or not good(measure, one.value, bound)]
     values = [one.value for one in compared if one.value is not None]
     worst = (min if measure == "demographic_parity" else max)(values, default=None)
     told = "; ".join(_told(one, bound) for one in failing or compared)
     return Gate(measure, "refuse" if failing else "pass", told, worst, bound)
 
 
-def _good(measure: Measure, value: float, bound: float) -> bool:
+def good(measure: Measure, value: float, bound: float) -> bool:
+    """Whether a ratio is large enough, or a difference small enough."""
     return value >= bound if measure == "demographic_parity" else value <= bound
 
 

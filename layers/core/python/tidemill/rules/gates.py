@@ -116,7 +116,7 @@ def _not_worse(
     compared = (
         f"{metric} is {_shown(value)} and version {version} in service has {_shown(old)} on the same rows: "
         f"{_change(difference.value)}{_between(difference)}; the new model may be worse by "
-        f"{_shown(margin)}, {gates.champion_margin:.1%} of the champion's"
+        f"{_shown(margin, 2)}, {gates.champion_margin:.1%} of the champion's"
     )
     if good:
         way_out = ""
@@ -134,7 +134,7 @@ def _not_worse(
 def _change(value: float) -> str:
     if value == 0:
         return "no difference"
-    return f"{'better' if value > 0 else 'worse'} by {_shown(abs(value))}"
+    return f"{'better' if value > 0 else 'worse'} by {_shown(abs(value), 2)}"
 
 
 def _between(difference: Interval) -> str:
@@ -143,9 +143,9 @@ def _between(difference: Interval) -> str:
     return f", between {_change(difference.low)} and {_change(difference.high)} with 95% confidence"
 
 
-def _shown(value: float) -> str:
-    """Four significant digits, and no exponent for the sizes people have."""
+def _shown(value: float, digits: int = 4) -> str:
+    """So many significant digits, and no exponent for the sizes people have."""
     if value == 0 or not math.isfinite(value):
         return str(value)
-    digits = max(0, 3 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{min(digits, 8)}f}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(decimals, 8)}f}"
