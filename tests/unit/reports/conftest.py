@@ -13,7 +13,9 @@ from tidemill.contracts import (
     Check,
     ColumnProfile,
     Cost,
+    Coverage,
     DatasetRef,
+    Effect,
     Evaluation,
     Gate,
     Histogram,
@@ -21,12 +23,14 @@ from tidemill.contracts import (
     InputField,
     Interval,
     Lineage,
+    Member,
     ModelRef,
     Parity,
     Profile,
     Reading,
     RunDocument,
     Signature,
+    SliceMetrics,
     Source,
     Spread,
     StageCost,
@@ -125,7 +129,7 @@ def _binary() -> Told:
         baseline={"accuracy": 0.735, "roc_auc": 0.5},
         gates=(
             Gate("baseline", "pass", "roc_auc is 0.847, better than 0.5 of the baseline.", 0.847, 0.5),
-            Gate("champion", "pass", "roc_auc is 0.847 against 0.839 of the champion.", 0.847, 0.83),
+            Gate("keeps_up_with_champion", "pass", "roc_auc is 0.847 against 0.839 of the champion.", -0.003, -0.008),
         ),
         importance=(
             Importance("tenure", 0.02, 0.004),
@@ -142,6 +146,20 @@ def _binary() -> Told:
             "calibration": {"predicted": [0.1, 0.6], "observed": [0.08, 0.65], "count": [150, 50]},
             "confusion": {"labels": ["No", "Yes"], "matrix": [[130, 17], [22, 31]]},
         },
+        effects=(
+            Effect("tenure", (0.0, 29.0, 72.0), (0.5, 0.3, 0.1), (0.2, 0.1, 0.0), (0.8, 0.6, 0.3), "Yes"),
+            Effect("contract", ("Monthly", ""), (0.4, 0.1), (0.1, 0.0), (0.7, 0.2), "Yes"),
+            Effect("since", ("2011-01-01", "2012-12-31"), (0.3, 0.2), (0.1, 0.1), (0.5, 0.4), "Yes"),
+        ),
+        slices=(
+            SliceMetrics("sex", "F", 100, Interval(0.85, 0.8, 0.9), True, 0.2, 0.5, 40),
+            SliceMetrics("sex", "M", 90, Interval(0.84, 0.79, 0.89), True, 0.4, 0.7, 35),
+            SliceMetrics("sex", "X", 10, None, True, 0.1, 0.0, 2),
+            SliceMetrics(
+                "contract", "Monthly", 110, Interval(0.75, 0.7, 0.8), and_column="tenure", and_level="under 9"
+            ),
+        ),
+        coverage={"0.8": Coverage(0.81, 1.0), "0.9": Coverage(0.905, 1.2), "0.95": Coverage(0.955, 1.4)},
     )
     signature = Signature(
         "churn",
@@ -199,6 +217,11 @@ def _multiclass() -> Told:
         champion=None,
         classes=classes,
         positive_class=None,
+        effects=tuple(
+            Effect("bill", (35.0, 50.0), (share, 1 - share), (0.0, 0.1), (0.9, 1.0), name)
+            for name, share in zip(classes, (0.7, 0.2, 0.1), strict=True)
+        ),
+        slices=(),
         curves={"confusion": {"labels": list(classes), "matrix": [[30, 0, 0], [0, 14, 0], [1, 0, 24]]}},
     )
     candidates = (CandidateResult("linear", {"C": 1.0}, {"log_loss": Spread(0.05, 0.01)}, 0.4),)
@@ -225,6 +248,9 @@ def _regression() -> Told:
         champion=None,
         classes=(),
         positive_class=None,
+        effects=(Effect("rooms", (20_000.0, 90_000.0), (110.0, 150.0), (100.0, 120.0), (120.0, 160.0)),),
+        slices=(SliceMetrics("rooms", "20,000 or more", 40, Interval(60_000.0, 55_000.0, 65_000.0)),),
+        coverage={"0.9": Coverage(0.8, 120.0)},
         curves={
             "residuals": {"actual": actual, "predicted": predicted},
             "residual_histogram": {"edges": [-11.0, 0.0, 7.0], "counts": [20, 40]},
@@ -279,8 +305,26 @@ def _failed() -> Told:
     return replace(told, evaluation=None, signature=None)
 
 
+def _ensemble() -> Told:
+    told = _binary()
+    assert told.evaluation
+    evaluation = replace(
+        told.evaluation,
+        candidate="ensemble",
+        members=(Member("boosting", {"max_iter": 100}, 0.75), Member("linear", {"C": 1.0}, 0.25)),
+        calibration={"log_loss_before": 0.43, "log_loss_after": 0.41, "brier_before": 0.14, "brier_after": 0.135},
+        decisions=("the ensemble has roc_auc 0.853 out of fold, boosting alone 0.850",),
+    )
+    last = tuple(
+        replace(one, round=2 if one.name in ("linear", "boosting") else 1, rows=800 if one.name != "forest" else 0)
+        for one in told.document.candidates
+    )
+    return replace(told, evaluation=evaluation).told(candidates=last)
+
+
 KINDS = {
     "binary": _binary,
+    "ensemble": _ensemble,
     "multiclass": _multiclass,
     "regression": _regression,
     "refused data": _refused_data,
@@ -300,6 +344,12 @@ def told(request: pytest.FixtureRequest) -> Told:
 def binary() -> Told:
     """A binary model that went live."""
     return _binary()
+
+
+@pytest.fixture
+def ensemble() -> Told:
+    """A binary model of several members, found in two rounds."""
+    return _ensemble()
 
 
 @pytest.fixture

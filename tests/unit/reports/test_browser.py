@@ -39,7 +39,7 @@ def opened(page: str, folder: Path, script: str = "") -> tuple[str, list[str]]:
     return done.stdout, re.findall(r"CONSOLE:\d+\] (.*)", done.stderr)
 
 
-@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("kind", ["ensemble", "multiclass", "regression"])
 def test_every_chart_is_drawn_and_the_console_stays_silent(kind, request, tmp_path):
     told = request.getfixturevalue(kind)
     dom, console = opened(told.page(), tmp_path)

@@ -9,8 +9,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tidemill.contracts import CandidateResult, Importance, Spread
-from tidemill.reports import charts
+from tidemill.contracts import CandidateResult, Effect, Importance, Interval, Spread
+from tidemill.reports import charts, trust_charts
 from tidemill.reports.charts import Measured
 
 #: The schema of vega-lite 6.4.3 (BSD 3-Clause), without its descriptions.
@@ -36,6 +36,29 @@ SPECS = {
     "predicted_against_actual": charts.predicted_against_actual([1.0, 2.0], [1.5, 1.8], ODD),
     "errors_by_prediction": charts.errors_by_prediction([1.0, 2.0], [1.5, 1.8], ODD),
     "error_histogram": charts.error_histogram([-1.0, 0.0, 1.0], [3, 4]),
+    "difference": trust_charts.difference(Interval(0.01, -0.02, 0.03), 0.009, ODD),
+    "parts": trust_charts.parts(
+        [
+            trust_charts.Part(f"{ODD}: a\nb: {ODD}", Interval(0.7, 0.6, 0.8), 40, True),
+            trust_charts.Part("sex: F", Interval(0.8, 0.7, 0.9), 400, False),
+        ],
+        Interval(0.85, 0.8, 0.9),
+        ODD,
+    ),
+    "effect of numbers": trust_charts.effect(
+        [Effect(ODD, (1.0, 20_000.0), (0.1, 0.2), (0.0, 0.1), (0.3, 0.4), ODD)], (0.0, 0.4), "(missing)"
+    ),
+    "effect of levels": trust_charts.effect(
+        [Effect(ODD, (ODD, ""), (10.0, 20_000.0), (5.0, 6.0), (30.0, 30_000.0))], (5.0, 30_000.0), "(missing)"
+    ),
+    "effect of dates on classes": trust_charts.effect(
+        [
+            Effect(ODD, ("2012-05-01T13:00", "2012-06-01T00:00"), (0.1, 0.2), (0.0, 0.1), (0.3, 0.4), name)
+            for name in (ODD, "b", "c")
+        ],
+        (0.1, 0.2),
+        "(missing)",
+    ),
     "importance": charts.importance([Importance(ODD, 0.1, 0.01)], "fall of ROC AUC"),
 }
 
@@ -106,3 +129,42 @@ def test_importance_shows_the_largest_first():
     features = [Importance(f"f{i}", i / 100, 0.001) for i in range(40)]
     values = charts.importance(features, "fall of ROC AUC")["data"]["values"]
     assert [value["feature"] for value in values] == [f"f{i}" for i in range(39, 24, -1)]
+
+
+def test_the_margin_is_in_sight_and_an_interval_that_reaches_into_it_is_in_another_colour():
+    def drawn(low):
+        spec = trust_charts.difference(Interval(0.001, low, 0.01), 0.009, "ROC AUC")
+        shaded, edge, _, line, _ = spec["layer"]
+        assert shaded["data"]["values"][0]["to"] == edge["data"]["values"][0]["at"] == -0.009
+        assert line["encoding"]["x"]["scale"]["domain"][0] < min(low, -0.009)
+        return line["mark"]["color"]
+
+    assert drawn(-0.005) == drawn(-0.009) != drawn(-0.0091)
+
+
+def test_a_model_equal_to_the_champion_can_be_drawn():
+    spec = trust_charts.difference(Interval(0.0, 0.0, 0.0), 0.0, "ROC AUC")
+    low, high = spec["layer"][3]["encoding"]["x"]["scale"]["domain"]
+    assert low < 0 < high
+
+
+def test_an_effect_has_a_band_unless_several_classes_are_drawn():
+    def marks(name):
+        return [layer["mark"]["type"] for layer in SPECS[name]["layer"]]
+
+    assert marks("effect of numbers") == ["area", "line", "point"]
+    assert marks("effect of levels") == ["rule", "point"]
+    assert marks("effect of dates on classes") == ["line", "point"]
+
+
+def test_values_of_an_effect_are_numbers_dates_or_levels_with_missing_named():
+    assert [trust_charts.kind_of(values) for values in ((1.0, 2), ("2012-05-01",), ("1", "x"))] == [
+        "number",
+        "date",
+        "level",
+    ]
+    dates = SPECS["effect of dates on classes"]["data"]["values"]
+    assert dates[0]["x"] == "2012-05-01T13:00:00Z"
+    levels = SPECS["effect of levels"]
+    assert [value["x"] for value in levels["data"]["values"]] == [ODD, "(missing)"]
+    assert levels["encoding"]["x"]["sort"] == ["(missing)", ODD]

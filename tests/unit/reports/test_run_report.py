@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tidemill.contracts import Check, Gate, InputField, TopValue
+from tidemill.contracts import Check, Coverage, Gate, InputField, Member, TopValue
 from tidemill.reports import summary
 from tidemill.reports.glossary import TERMS
 
@@ -137,8 +137,15 @@ def test_no_text_of_the_data_becomes_markup(binary):
         candidate=EVIL,
         classes=(EVIL, "Yes"),
         positive_class=EVIL,
-        gates=(Gate(EVIL, "pass", EVIL),),
+        gates=(Gate(EVIL, "pass", EVIL), *binary.evaluation.gates[1:]),
         importance=(replace(binary.evaluation.importance[1], feature=EVIL),),
+        effects=(replace(binary.evaluation.effects[1], feature=EVIL, values=(EVIL, "b"), of=EVIL),),
+        slices=tuple(
+            replace(item, column=EVIL, level=EVIL, and_column=EVIL if item.and_column else None, and_level=EVIL)
+            for item in binary.evaluation.slices
+        ),
+        members=(Member(EVIL, {EVIL: EVIL}, 0.5), Member("b", {}, 0.5)),
+        decisions=(EVIL,),
         curves=binary.evaluation.curves | {"confusion": confusion},
     )
     signature = replace(
@@ -157,7 +164,8 @@ def test_no_text_of_the_data_becomes_markup(binary):
     honest, page = Page(binary.page()), Page(evil.page())
     assert [kind for kind, _ in page.elements if kind in ("img", "iframe", "object")] == []
     assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
-    assert len(page.scripts) == len(honest.scripts)
+    # One panel of effects instead of three.
+    assert len(page.scripts) == len(honest.scripts) - 2
     assert _policy(page) == _policy(honest)
     assert "<script>alert(1)</script>" in page.text
     assert "Nothing to do if it only names rows" in honest.text
@@ -337,3 +345,98 @@ def test_the_glossary_explains_exactly_the_words_that_are_used(told):
     explained = {name.removeprefix("word-") for name in page.attributes("id") if name.startswith("word-")}
     assert used == explained
     assert all(TERMS[key][1] in page.text for key in used)
+
+
+def test_effects_are_panels_of_one_scale_with_their_numbers(binary, multiclass):
+    page = Page(binary.page())
+    specs = [json.loads(body) for attrs, body in page.scripts if attrs.get("id", "").startswith("spec-effect-")]
+    assert len(specs) == 3
+    domains = {tuple(spec["layer"][0]["encoding"]["y"]["scale"]["domain"]) for spec in specs}
+    assert domains == {(0.0, 0.8)}
+    assert "tenure10% to 50%" in page.text
+    assert "contract(missing)0.100.2" in page.text
+    classes = Page(multiclass.page())
+    assert "billAdelieChinstrapGentoo" in classes.text
+    assert "The band holds" not in classes.text
+
+
+def test_the_champions_picture_shows_the_margin(binary):
+    page = Page(binary.page())
+    assert "spec-champion" in page.attributes("data-chart")
+    assert "it does, so the new model may take the champion’s place" in page.text
+    gates = tuple(
+        replace(gate, verdict="refuse") if gate.name == "keeps_up_with_champion" else gate
+        for gate in binary.evaluation.gates
+    )
+    refused = replace(binary, evaluation=replace(binary.evaluation, gates=gates)).told(status="REFUSED_BY_GATE")
+    text = Page(refused.page()).text
+    assert "it does not, so the champion stays" in text
+    assert "The new churn model does not take the champion’s place" in text
+    alone = replace(binary, evaluation=replace(binary.evaluation, champion=None))
+    assert "spec-champion" not in Page(alone.page()).attributes("data-chart")
+
+
+def test_the_worst_part_is_told_in_the_head_and_drawn(binary):
+    text = Page(binary.page()).text
+    sentence = "It is weakest where contract is Monthly and tenure is under 9: there its ROC AUC is 0.7500"
+    assert text.index(sentence) < text.index("How good it is")
+    part = re.search(r'id="spec-parts">(.*?)</script>', binary.page()).group(1)
+    drawn = json.loads(part)["layer"][2]["data"]["values"]
+    assert [value["part"] for value in drawn] == ["contract: Monthly\ntenure: under 9", "sex: F", "sex: M"]
+    assert "sex X10–too few rows" in text
+
+
+def test_no_worse_part_is_told_when_none_was_found(multiclass):
+    text = Page(multiclass.page()).text
+    assert "No part of the rows was found on which the model is clearly worse" in text
+    assert "It is weakest" not in text
+
+
+def test_levels_are_compared_whether_the_spec_asks_or_not(binary):
+    text = Page(binary.page()).text
+    assert "For informationDemographic parity" in text
+    assert "the lowest rate (F) is 50% of the highest (M); the four-fifths rule asks for 80%" in text
+    assert "the rates lie 20 percentage points apart (F, M). The spec does not ask for it." in text
+    assert "Left out, with too few rows: X." in text
+    asked = (
+        Gate("demographic_parity", "refuse", "sex differs", 0.5, 0.8),
+        Gate("equal_opportunity", "pass", "", 0.2, 0.3),
+    )
+    judged = replace(binary, evaluation=replace(binary.evaluation, gates=asked)).told(status="REFUSED_BY_GATE")
+    text = Page(judged.page()).text
+    assert "treats the levels of a sensitive column too differently to go live" in text
+    assert "Look for columns that stand in for the sensitive one" in text
+    parts = text[text.index("Whether levels of sensitive") :]
+    assert parts.index("Refused") < parts.index("at least 80% is asked") < parts.index("Passed")
+
+
+def test_coverage_is_held_against_the_promise(binary, regression):
+    text = Page(binary.page()).text
+    assert "less than promised" not in text
+    assert "90%90.5%" in text
+    short = Page(regression.page()).text
+    assert "90%80%less than promised" in short
+    assert "the width is in the unit of price" in short
+    a_little = replace(binary.evaluation, rows=100_000, coverage={"0.9": Coverage(0.89, 1.0)})
+    assert "less than promised" not in Page(replace(binary, evaluation=a_little).page()).text
+
+
+def test_the_search_tells_its_rounds_the_members_and_what_was_decided(ensemble):
+    text = Page(ensemble.page()).text
+    assert "in 2 rounds of successive halving" in text
+    assert "The ensemble has roc_auc 0.853 out of fold, boosting alone 0.850." in text
+    assert "75%" in text[text.index("Who votes") :]
+    assert text.index("from 0.4300 to 0.4100") < text.index("from 0.1400 to 0.1350")
+    board = ensemble.page()[ensemble.page().index('aria-label="Leaderboard"') :]
+    places = [board.index(f"<b>{name}</b>") for name in ("boosting", "linear", "baseline", "forest")]
+    assert places == sorted(places)
+    drawn = json.loads(re.search(r'id="spec-candidates">(.*?)</script>', ensemble.page()).group(1))
+    assert [value["name"] for value in drawn["data"]["values"]] == ["boosting", "linear"]
+
+
+def test_a_long_leaderboard_is_folded(binary):
+    one = binary.document.candidates[1]
+    many = tuple(replace(one, name=f"boosting_{i:02d}") for i in range(30))
+    page = binary.told(candidates=many).page()
+    assert "The other 18 candidates" in page
+    assert all(f">boosting_{i:02d}<" in page for i in range(30))
