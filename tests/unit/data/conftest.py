@@ -112,6 +112,7 @@ def validate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Found]:
             max_bytes=max_bytes,
             suggested=suggested,
             run_id="1" * 32,
+            mask_key=lambda: b"k" * 32,
         )
         return Found(outcome, folder)
 

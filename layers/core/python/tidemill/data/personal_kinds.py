@@ -68,7 +68,7 @@ def recognise(name: str, kind: ColumnType, values: Mapping[str, int]) -> Recogni
         accepted = recogniser.accept(texts, kind, words if hinted else "")
         share = sum(count for count, good in zip(values.values(), accepted, strict=True) if good) / total
         different = len({text for text, good in zip(texts, accepted, strict=True) if good})
-        if share >= least and (hinted or different >= min(5, len(texts))):
+        if share >= least and (hinted or different >= min(5, least * len(texts))):
             return Recognised(recogniser.kind, round(share, 4))
     return None
 
@@ -385,7 +385,7 @@ _RECOGNISERS = (
     _Recogniser(
         "postal_address",
         re.compile(
-            rf"{_STREET_NAMES.pattern}|\bzip\b|zip ?code|\bpost(?:al|leit)? ?(?:code|zahl)|postleitzahl|\bplz\b|"
+            rf"{_STREET_NAMES.pattern}|\bzip$|\bzip ?code|\bpost(?:al|leit)? ?(?:code|zahl)|postleitzahl|\bplz\b|"
             r"code postal|codigo postal|\bcep\b|\bpin ?code|^cap$|postn(?:umme)?r|kod pocztowy|\bpsc\b|postinumero"
         ),
         None,
