@@ -22,8 +22,9 @@ BASELINE = "baseline"
 CLUSTERS = range(2, 11)
 #: Share of the variance that the components must explain.
 EXPLAINED = 0.9
-#: Relative difference of two means that decides nothing.
+#: Relative difference of two means that decides nothing; between numbers of clusters, where fewer say more.
 _HAIR = 1e-4
+_CLUSTERS_HAIR = 0.1
 #: A cluster has so many training rows on average, or there are fewer clusters.
 _LEAST_ROWS = 5
 
@@ -65,9 +66,9 @@ def _all(spec: Spec, task: Task, rows: int) -> list[tuple[str, str, dict[str, An
 
 
 def best(scores: Sequence[CandidateScore], planned: Sequence[CandidateRef], metric: str) -> CandidateRef:
-    """The best candidate by the deciding metric; of equal ones the simplest.
+    """The best candidate but the baseline by the deciding metric; of equal ones the simplest.
 
-    The baseline of clustering finds no clusters, so it is only taken where nothing else could be fitted.
+    Numbers of clusters are equal up to a tenth of the metric.
 
     Raises
     ------
@@ -83,4 +84,5 @@ def best(scores: Sequence[CandidateScore], planned: Sequence[CandidateRef], metr
         )
     sign = -1 if metric in LOWER_IS_BETTER else 1
     top = max(sign * means[candidate.name] for candidate in fitted)
-    return next(one for one in fitted if sign * means[one.name] >= top - _HAIR * abs(top))
+    hair = _CLUSTERS_HAIR if "n_clusters" in fitted[0].params else _HAIR
+    return next(one for one in fitted if sign * means[one.name] >= top - hair * abs(top))

@@ -92,7 +92,7 @@ def labelled(scores: np.ndarray, threshold: float) -> np.ndarray:
 
 def _clustering(candidate: CandidateRef, table: np.ndarray, seed: int) -> Clustering:
     clusters = 1 if candidate.name == BASELINE else int(candidate.params["n_clusters"])
-    model = KMeans(n_clusters=min(clusters, len(np.unique(table, axis=0))), n_init=10, random_state=seed).fit(table)
+    model = KMeans(n_clusters=min(clusters, len(np.unique(table, axis=0))), n_init=5, random_state=seed).fit(table)
     order = np.argsort(-np.bincount(model.labels_, minlength=len(model.cluster_centers_)), kind="stable")
     model.cluster_centers_ = np.ascontiguousarray(model.cluster_centers_[order])
     return Clustering(model)

@@ -2,8 +2,9 @@
 
 Distances need columns that weigh the same. A number is filled with its median where it is missing, taken by its
 logarithm when it is very skewed, and scaled to mean 0 and variance 1. A category becomes one column for each level
-that is not rare, and these together have variance 1. Of a date its day, weekday and hour count. Nothing here knows a
-target. Everything is computed in float64, in numpy and in the graph alike, so that both give the same.
+that is not rare, and these together have variance 1/2: levels are far apart as it is, and with more weight every
+combination of them becomes a cluster. Of a date its day, weekday and hour count. Nothing here knows a target.
+Everything is computed in float64, in numpy and in the graph alike, so that both give the same.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _SKEWED = 1.5
 #: Levels of a category that are told apart: the most frequent ones that at least this share of the rows has.
 MOST_LEVELS = 20
 _RARE = 0.01
+#: Variance of the columns of a category together.
+_OF_CATEGORY = 0.5
 #: A column that varies less is constant.
 _FLAT = 1e-9
 
@@ -91,7 +94,7 @@ class Space:
         categories = [
             {
                 "column": category.name,
-                "transform": "one column for each level; other levels are all zeros; together of variance 1",
+                "transform": "one column for each level; other levels are all zeros; together of variance 1/2",
                 "levels": list(category.levels),
             }
             for category in self.categories
@@ -133,7 +136,7 @@ def fit(inputs: Sequence[InputField], encoded: Mapping[str, np.ndarray]) -> Spac
     scale = [np.std(raw[:, place]) * np.sqrt(parts) for place, (_, _, parts) in enumerate(numbers)]
     for category, _ in categories:
         block = raw[:, len(scale) : len(scale) + len(category.levels)]
-        scale += [np.sqrt(block.var(axis=0).sum())] * len(category.levels)
+        scale += [np.sqrt(block.var(axis=0).sum() / _OF_CATEGORY)] * len(category.levels)
     return Space(*chosen, tuple(sources), raw.mean(axis=0), np.array(scale))
 
 
