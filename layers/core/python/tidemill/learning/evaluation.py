@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tidemill.contracts import (
+    SUPERVISED,
     ChampionComparison,
     ColumnType,
     Conformal,
@@ -24,6 +25,7 @@ from tidemill.contracts import (
 from tidemill.errors import GateRefused, InputRefused, ParityError
 from tidemill.learning import explanation, slices
 from tidemill.learning.rows import Rows, outcomes
+from tidemill.learning.structure import evaluation as structure
 from tidemill.rules import bootstrap, fairness, gates
 from tidemill.rules.metrics import Outcomes, all_of, score
 from tidemill.serving.conformal import interval, prediction_sets
@@ -65,6 +67,17 @@ def evaluate(spec: Spec, holdout: Rows, trained: Trained, champion: InService | 
 
     Whether it may go on is said by `check`, after the evaluation has been stored.
     """
+    if trained.model.signature.task not in SUPERVISED:
+        return structure.evaluate(
+            spec,
+            holdout,
+            model=trained.model,
+            baseline=trained.baseline,
+            found=trained.reference,
+            candidate=trained.fit.candidate,
+            decisions=trained.fit.decisions,
+            champion=(champion.version, champion.model) if champion else None,
+        )
     model, signature = trained.model, trained.model.signature
     metric = spec.metric or default_metric(signature.task)
     predicted = model.predict(holdout.columns)
