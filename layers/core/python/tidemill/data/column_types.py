@@ -304,6 +304,7 @@ def _inferred(connection: duckdb.DuckDBPyConnection, name: str, facts: _Facts, o
     if facts.numbers < MOSTLY * facts.present:
         counts = dates.fitting(connection, cell(index), _sample(connection, index))
         complete = [form for form, count in counts.items() if count == facts.present]
+        other = ""
         left = dates.ordered(complete, options.dates)
         if complete and not left:
             detail = (
@@ -311,12 +312,12 @@ def _inferred(connection: duckdb.DuckDBPyConnection, name: str, facts: _Facts, o
                 "correct one of them"
             )
             oddities.append(Oddity("declared_type", detail))
-        elif len(left) == 1 and not _is_clock(connection, index, left[0], facts.present):
+        elif len(left) == 1 and not (other := _other_meaning(connection, index, left[0], facts.present)):
             style = dates.style(connection, cell(index), left[0])
             note = "" if left[0] is dates.ISO else f"read as {left[0].name}"
             return Column(index, name, "date", style, note)
         elif left:
-            names = [form.name for form in left] if len(left) > 1 else [left[0].name, "times of day"]
+            names = [form.name for form in left] if len(left) > 1 else [left[0].name, other]
             oddities.append(_ambiguous(name, names))
         elif counts:
             form = max(counts, key=lambda form: counts[form])
@@ -327,12 +328,19 @@ def _inferred(connection: duckdb.DuckDBPyConnection, name: str, facts: _Facts, o
     return Column(index, name, "text" if text else "category", oddities=tuple(oddities))
 
 
-def _is_clock(connection: duckdb.DuckDBPyConnection, index: int, form: dates.DateForm, present: int) -> bool:
-    """Whether dates such as 10.11.12 are times as well."""
-    if form.name != dates.SHORT_WITH_POINTS:
-        return False
-    clock = ClockForm(".", False)
-    return bool(connection.execute(f"SELECT count({clock.sql(cell(index))}) FROM cells").fetchall()[0][0] == present)
+def _other_meaning(connection: duckdb.DuckDBPyConnection, index: int, form: dates.DateForm, present: int) -> str:
+    """What else all texts of a column of dates may be, or nothing."""
+    text = cell(index)
+    others = {
+        dates.SHORT_WITH_POINTS: ("times of day", f"{ClockForm('.', False).sql(text)} IS NOT NULL"),
+        # 2010-11 is a winter or a fiscal year where every text is such.
+        dates.YEAR_MONTH: ("two years", f"({text}[3:4]::INTEGER + 1) % 100 = {text}[6:7]::INTEGER"),
+    }
+    if form.name not in others:
+        return ""
+    meaning, holds = others[form.name]
+    (fitting,) = connection.execute(f"SELECT count(*) FILTER ({holds}) FROM cells").fetchall()[0]
+    return meaning if fitting == present else ""
 
 
 def _compact_dates(connection: duckdb.DuckDBPyConnection, name: str, facts: _Facts) -> Column | None:
@@ -444,7 +452,6 @@ def _decided(
     asked = {"point": ".", "comma": ",", "auto": None}[options.decimal]
     doubt = ""
     if choice.is_ambiguous:
-        example = _examples(connection, facts.index, f"regexp_matches({column.cell}, '[.,]')")[0]
         if asked:
             mark, why = asked, "as reading.decimal of the spec says"
         elif others:
@@ -453,8 +460,9 @@ def _decided(
             mark, why = ".", "as usual"
         else:
             mark, why = ("," if delimiter == ";" else "."), "as usual in a file with this delimiter"
-        name = "point" if mark == "." else "comma"
-        doubt = f"{example!r} can mean two numbers, and the decimal mark was taken to be the {name}, {why}"
+        signs = "points" if choice.point == _PLAIN else "commas"
+        meaning = "decimals" if (mark == ".") == (signs == "points") else "thousands"
+        doubt = f"{signs} that could mark decimals or thousands: they were taken to mark {meaning}, {why}"
     else:
         mark = choice.mark or asked or others or "."
         if asked and choice.mark and asked != choice.mark:
@@ -502,7 +510,7 @@ def assumptions(columns: Sequence[Column]) -> list[str]:
         elif column.range:
             said.append("hold ranges of numbers: they were kept as categories")
         if column.doubt:
-            said.append(f"hold numbers in doubt: {column.doubt} (set reading.decimal in the spec if that is wrong)")
+            said.append(f"hold {column.doubt} (set reading.decimal in the spec if that is wrong)")
         for sentence in said:
             alike.setdefault(sentence, []).append(repr(column.name))
     return [_about(names, sentence) for sentence, names in alike.items()]

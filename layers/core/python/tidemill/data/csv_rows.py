@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +22,18 @@ from tidemill.spec import Reading
 SAMPLE = 1 << 20
 #: Bytes that are looked at together.
 BLOCK = 1 << 20
+#: Bytes that are looked at again with the next block; more blanks than that are not found beside a quote.
+OVERLAP = 256
 #: How a row number that the header does not name is called.
 ROW_NUMBER = "row_number"
+
+
+@dataclass(frozen=True)
+class Regular:
+    """What is known of a regular text's rows."""
+
+    delimiters: int
+    quoted: bool  #: whether cells may hold delimiters
 
 
 @dataclass(frozen=True)
@@ -36,11 +47,12 @@ class CsvText:
     names: tuple[str, ...]
     assumptions: tuple[str, ...]
 
-    def is_regular(self) -> bool:
-        """Whether duckdb's reader gives the rows that `rows` gives, or an error.
+    def regular(self) -> Regular | None:
+        """What proves that duckdb's reader gives the rows that `rows` gives, or an error; None when it may not.
 
         It ignores blanks around quotes, empty lines and a last quote that is not closed, which `rows` does not; so a
-        text is regular when it has none of them.
+        text is regular when it has none of them. It also ignores one empty field too many at the end of a row; so the
+        delimiters are counted.
         """
         dialect = self.dialect
         if (
@@ -51,22 +63,29 @@ class CsvText:
             or (self.codec == "utf-8-sig" and not (self.header or dialect.skip))
             or any("\n" in cell or "\r" in cell for cell in dialect.first)
         ):
-            return False
-        irregular = {b"\n\n", b"\n\r", b"\r\r"}
-        if dialect.quoting.quote:
-            blanks = [blank for blank in (b" ", b"\t") if blank != dialect.delimiter.encode()]
-            irregular |= {pair for blank in blanks for pair in (blank + b'"', b'"' + blank)}
-        quotes, last = 0, b"\n"
+            return None
+        mark = dialect.delimiter.encode()
+        blanks = b"".join(blank for blank in (b" ", b"\t") if blank != mark)
+        beside_quote = [pair for blank in blanks for pair in (bytes([blank]) + b'"', b'"' + bytes([blank]))]
+        ends = re.escape(mark) + rb"\r\n"
+        outside = re.compile(rb'[%b][%b]+"|"[%b]+[%b]|"[%b]+$' % (ends, blanks, blanks, ends, blanks))
+        quotes, delimiters, seen = 0, 0, b"\n"
         with self.path.open("rb") as file:
             while block := file.read(BLOCK):
-                seen = last + block
-                if any(pair in seen for pair in irregular) or seen.count(b"\r") != seen.count(b"\r\n") + seen.endswith(
-                    b"\r"
-                ):
-                    return False
+                if block.endswith(b"\r"):
+                    block += file.read(1)
                 quotes += block.count(b'"')
-                last = block[-1:]
-        return last != b"\r" and (quotes % 2 == 0 or not dialect.quoting.quote)
+                delimiters += block.count(mark)
+                seen = seen[-OVERLAP:] + block
+                if b"\n\n" in seen or b"\n\r" in seen or seen.count(b"\r") != seen.count(b"\r\n"):
+                    return None
+                if dialect.quoting.quote and any(pair in seen for pair in beside_quote) and outside.search(seen):
+                    return None
+        if quotes % 2 and dialect.quoting.quote:
+            return None
+        with _lines(self.path, self.codec) as lines:
+            before = "".join(itertools.islice(lines, dialect.skip + self.header))
+        return Regular(delimiters - before.count(dialect.delimiter), bool(quotes and dialect.quoting.quote))
 
     def rows(self, notes: list[str]) -> Iterator[list[str]]:
         """The cells of each row in the file's order; sentences about what was passed over go to `notes` at the end.

@@ -54,10 +54,12 @@ _NUMERIC = rf"\d{{1,2}}[-/]\d{{1,2}}[-/]\d{{4}}{_AFTER}"
 _SHORT = rf"\d{{1,2}}[-/]\d{{1,2}}[-/]\d{{2}}{_AFTER}"
 #: The form that times such as 10.11.12 may have, too.
 SHORT_WITH_POINTS = "day.month.yy"
+#: The form that pairs of years such as 2010-11 have, too.
+YEAR_MONTH = "year-month"
 ISO = DateForm("ISO 8601", rf"\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}}([T ]{_CLOCK}({_ZONE})?)?", _ISO)
 FORMS = (
     ISO,
-    DateForm("year-month", r"\d{4}-\d{2}", "try_strptime(TEXT, '%Y-%m')"),
+    DateForm(YEAR_MONTH, r"\d{4}-\d{2}", "try_strptime(TEXT, '%Y-%m')"),
     DateForm("day.month.year", rf"\d{{1,2}}\.\d{{1,2}}\.\d{{4}}{_AFTER}", _strptime("TEXT", "%d.%m.%Y")),
     DateForm("day/month/year", _NUMERIC, _strptime("replace(TEXT, '-', '/')", "%d/%m/%Y")),
     DateForm("month/day/year", _NUMERIC, _strptime("replace(TEXT, '-', '/')", "%m/%d/%Y")),

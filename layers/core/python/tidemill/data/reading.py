@@ -22,7 +22,7 @@ import numpy as np
 from tidemill.contracts import Reading
 from tidemill.data import csv_rows, encoding, json_rows, remarks
 from tidemill.data.content import MAX_EXPANSION, Content, open_content
-from tidemill.data.csv_rows import CsvText
+from tidemill.data.csv_rows import CsvText, Regular
 from tidemill.data.database import connect, identifier, limit_memory, literal
 from tidemill.data.dialect import MAX_CELL
 from tidemill.data.header import repetition
@@ -132,7 +132,8 @@ def _open_text(
 def _read_csv(connection: duckdb.DuckDBPyConnection, text: CsvText, content: Content) -> Table:
     _prepare(connection, text.names)
     dialect, notes = text.dialect, list[str]()
-    rows = _copy(connection, text) if text.is_regular() else None
+    regular = text.regular()
+    rows = _copy(connection, text, regular) if regular else None
     if rows is None:
         rows = _fill(connection, len(text.names), text.rows(notes))
     rows -= _delete_below(connection, len(text.names), rows, [row[0] for row in dialect.sample], notes)
@@ -188,8 +189,8 @@ def _prepare(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> N
     limit_memory(connection, len(names))
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, text: CsvText) -> int | None:
-    """Read a regular text into the table `raw` by duckdb's own reader; None when that will not."""
+def _copy(connection: duckdb.DuckDBPyConnection, text: CsvText, regular: Regular) -> int | None:
+    """Read a regular text into the table `raw` by duckdb's own reader; None when that will not, or passed one over."""
     width = len(text.names)
     quote = text.dialect.quoting.quote or ""
     options = {
@@ -211,7 +212,14 @@ def _copy(connection: duckdb.DuckDBPyConnection, text: CsvText) -> int | None:
         connection.execute(f"CREATE TABLE raw AS SELECT {cells} FROM {source}")
     except duckdb.Error:
         return None
-    return int(connection.execute("SELECT count(*) FROM raw").fetchall()[0][0])
+    mark = literal(text.dialect.delimiter or ",")
+    inside = [f"sum(length({cell(i)}) - length(replace({cell(i)}, {mark}, '')))" for i in range(width)]
+    counted = f"SELECT count(*), {' + '.join(inside) if regular.quoted else '0'} FROM raw"
+    (rows, within) = connection.execute(counted).fetchall()[0]
+    if rows * (width - 1) + (within or 0) == regular.delimiters:
+        return int(rows)
+    connection.execute("DROP TABLE raw")
+    return None
 
 
 def _delete_below(
