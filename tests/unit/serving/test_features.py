@@ -96,7 +96,13 @@ class TestDates:
             "since__day": 31,
             "since__weekday": 5,
             "since__hour": 5,
+            "since__minute": 59,
+            "since__day_of_year": 31,
         }
+
+    def test_seconds_are_a_fraction_of_the_minute(self):
+        assert date("2024-12-31T05:59:30")["since__minute"] == 59.5
+        assert date("2024-12-31T05:59:30")["since__day_of_year"] == 366
 
     def test_an_offset_is_converted_to_utc(self):
         assert date("2026-01-01T00:30:00+01:00") == date("2025-12-31T23:30:00Z")

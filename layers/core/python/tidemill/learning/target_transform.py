@@ -20,12 +20,18 @@ SKEWED = 1.0
 
 @dataclass(frozen=True)
 class TargetTransform:
-    """learned = (log(target + shift) - centre) / spread; without a logarithm the target itself is learned."""
+    """learned = (log(target + shift) - centre) / spread; without a logarithm the target itself is learned.
+
+    What is learned is held between `low` and `high` before it is turned back: a linear model that goes a little beyond
+    the training rows would be wrong by orders of magnitude.
+    """
 
     log: bool = False
     shift: float = 0.0
     centre: float = 0.0
     spread: float = 1.0
+    low: float = -np.inf  #: of what is learned: a tenth of its range beyond the training rows
+    high: float = np.inf
     factor: float = 1.0  #: see `smeared`
 
     def forward(self, target: np.ndarray) -> np.ndarray:
@@ -34,7 +40,10 @@ class TargetTransform:
 
     def inverse(self, learned: np.ndarray) -> np.ndarray:
         """(rows,) float64: the value of a prediction."""
-        return np.exp(learned * self.spread) * self._scale - self.shift if self.log else learned
+        if not self.log:
+            return learned
+        held: np.ndarray = np.clip(learned, self.low, self.high)
+        return np.exp(held * self.spread) * self._scale - self.shift
 
     def smeared(self, target: np.ndarray, learned: np.ndarray) -> TargetTransform:
         """The same with a factor that takes away the bias of exp(mean of logs) (Duan 1983, the ratio form).
@@ -54,7 +63,8 @@ class TargetTransform:
         """ONNX nodes from what an estimator predicts, [rows, 1] float, to the value."""
         graph = Nodes(prefix)
         if self.log:
-            grown = graph.add("Exp", graph.add("Mul", value, graph.constant(self.spread)))
+            held = graph.add("Clip", value, graph.constant(self.low), graph.constant(self.high))
+            grown = graph.add("Exp", graph.add("Mul", held, graph.constant(self.spread)))
             value = graph.add("Sub", graph.add("Mul", grown, graph.constant(self._scale)), graph.constant(self.shift))
         graph.add("Identity", value)
         graph.made[-1].output[0] = output
@@ -90,7 +100,10 @@ def choose(target: np.ndarray, options: Features) -> TargetTransform:
         least >= 0 and _skewness(target) > SKEWED and abs(_skewness(logs)) < _skewness(target) / 2
     ):
         return TargetTransform()
-    return TargetTransform(True, shift, float(logs.mean()), float(logs.std()) or 1.0)
+    centre, spread = float(logs.mean()), float(logs.std())
+    learned = (logs - centre) / spread
+    beyond = float(np.ptp(learned)) / 10
+    return TargetTransform(True, shift, centre, spread, float(learned.min()) - beyond, float(learned.max()) + beyond)
 
 
 def _skewness(values: np.ndarray) -> float:

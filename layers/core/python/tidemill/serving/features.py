@@ -1,8 +1,10 @@
 """Raw values to the inputs of a model's graph: the one code path of training and serving.
 
-Numbers become float32 (missing is NaN), booleans, categories and text become str (missing
-is ""), and a date, which ONNX cannot parse, becomes the numbers in `DATE_PARTS`. A number
-that float32 cannot hold counts as missing.
+Numbers become float32 (missing is NaN), booleans and categories become str (missing is
+""), free text becomes its different words, in lower case and with one space between two
+of them, and a date, which ONNX cannot parse, becomes the numbers in `DATE_PARTS`. A number
+that float32 cannot hold counts as missing; half of a surrogate pair, which no text in
+UTF-8 can hold, becomes "?".
 """
 
 from __future__ import annotations
@@ -10,8 +12,11 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
+import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,8 +24,11 @@ import numpy as np
 from tidemill.contracts import InputField
 from tidemill.errors import InputRefused
 
-#: The float32 columns of a date, in UTC: whole days since 1970-01-01, and the parts (Monday is 0).
-DATE_PARTS = ("epoch_days", "year", "month", "day", "weekday", "hour")
+#: The float32 columns of a date, in UTC: whole days since 1970-01-01, and the parts (Monday is 0; seconds are a
+#: fraction of the minute).
+DATE_PARTS = ("epoch_days", "year", "month", "day", "weekday", "hour", "minute", "day_of_year")
+#: So many different words of a text are kept; a batch of rows takes memory for as many words as its longest text.
+MAX_WORDS = 256
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _NUMBERS = frozenset({int, float, type(None)})
@@ -28,6 +36,9 @@ _LARGEST = float(np.finfo(np.float32).max)
 #: One NaN object, so that `in` finds it by identity.
 _NAN = math.nan
 _BOOLEANS = {"true": "true", "false": "false", "1": "true", "0": "false", "yes": "true", "no": "false", "": ""}
+#: A word, or a sign that stands alone, such as a currency's.
+_WORD = re.compile(r"\w+|[^\w\s]")
+_DIGIT = re.compile(r"\d")
 
 Columns = Mapping[str, Sequence[Any] | np.ndarray]
 
@@ -127,6 +138,8 @@ def _encoder_of(field: InputField) -> _ColumnEncoder:
         return _encode_numbers
     if field.type == "date":
         return _encode_dates
+    if field.type == "text":
+        return _encode_words
     return _encode_booleans if field.type == "boolean" else _encode_texts
 
 
@@ -147,10 +160,28 @@ def _encode_numbers(name: str, required: bool, values: Sequence[Any] | np.ndarra
 
 
 def _encode_texts(name: str, required: bool, values: Sequence[Any]) -> Sequence[np.ndarray]:
-    clean = [value if type(value) is str else _text(name, value, row, len(values)) for row, value in enumerate(values)]
+    clean = [
+        value if type(value) is str and value.isascii() else _text(name, value, row, len(values))
+        for row, value in enumerate(values)
+    ]
     if required and "" in clean:
         raise _missing(name, clean.index(""), len(clean))
     return (np.array(clean, dtype=object),)
+
+
+def _encode_words(name: str, required: bool, values: Sequence[Any]) -> Sequence[np.ndarray]:
+    (texts,) = _encode_texts(name, required, values)
+    return (np.array([words(text) for text in texts], dtype=object),)
+
+
+def words(text: str) -> str:
+    """The different words of a text in their order, at most `MAX_WORDS`, with a space between two of them.
+
+    Lower case, compatible characters as one (NFKC), and every digit a 0: numbers of a length are one word.
+    """
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    found = dict.fromkeys(_WORD.findall(_DIGIT.sub("0", plain.lower())))
+    return " ".join(islice(found, MAX_WORDS))
 
 
 def _encode_booleans(name: str, required: bool, values: Sequence[Any]) -> Sequence[np.ndarray]:
@@ -173,7 +204,7 @@ def _text(name: str, value: Any, row: int, rows: int) -> str:
         number = float(value)
         return "" if math.isnan(number) else str(int(number)) if number.is_integer() else repr(number)
     if isinstance(value, str):
-        return str(value)
+        return value.encode(errors="replace").decode()
     raise _refused(name, "text", value, row, rows)
 
 
@@ -199,8 +230,10 @@ def _date_parts(name: str, value: Any, row: int, rows: int) -> tuple[float, ...]
             moment = moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise _refused(name, accepted, value, row, rows) from error
-    days = moment.toordinal() - _EPOCH
-    return days, moment.year, moment.month, moment.day, moment.weekday(), moment.hour
+    day = moment.toordinal()
+    minute = moment.minute + moment.second / 60
+    of_year = day - date(moment.year, 1, 1).toordinal() + 1
+    return day - _EPOCH, moment.year, moment.month, moment.day, moment.weekday(), moment.hour, minute, of_year
 
 
 def _refused(name: str, accepted: str, value: Any, row: int, rows: int) -> InputRefused:

@@ -15,6 +15,8 @@ from tidemill.learning.feature_steps.step import ML, Columns, Nodes
 MAX_LEVELS = 200
 #: The rank of a level that is rare in training, or that training never saw.
 UNKNOWN = -1.0
+#: A level that occurs in fewer training rows is rare to a linear model, which gives every column a weight.
+RARE = 3
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,9 @@ class Ranks:
     levels: dict[str, tuple[str, ...]]  #: category -> its levels by rank
 
     @classmethod
-    def fit(cls, columns: Sequence[str], rows: Columns) -> Ranks:
-        """Learn the levels from training rows."""
-        return cls({name: _levels(rows[name]) for name in columns})
+    def fit(cls, columns: Sequence[str], rows: Columns, rare: int = 2) -> Ranks:
+        """Learn from training rows the levels that occur at least `rare` times."""
+        return cls({name: _levels(rows[name], rare) for name in columns})
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -64,14 +66,14 @@ class Ranks:
 
 @dataclass(frozen=True)
 class OneHot:
-    """A column for each level that is not rare, 1 where the category has it."""
+    """A column for each level that is not rare, 1 where the category has it, and one for all other levels."""
 
     ranks: Ranks
 
     @classmethod
     def fit(cls, columns: Sequence[str], rows: Columns) -> OneHot:
         """Learn the levels from training rows."""
-        return cls(Ranks.fit(columns, rows))
+        return cls(Ranks.fit(columns, rows, RARE))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -80,8 +82,8 @@ class OneHot:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """`category=level` for each level."""
-        return tuple(f"{name}={level}" for name, levels in self.ranks.levels.items() for level in levels)
+        """`category is level` for each level, `category is another`."""
+        return tuple(name for category, levels in self.ranks.levels.items() for name in _names(category, levels))
 
     def transform(self, columns: Columns) -> np.ndarray:
         """(rows, names) float32."""
@@ -90,24 +92,28 @@ class OneHot:
         return made
 
     def nodes(self, graph: Nodes) -> str:
-        """Ranks, each repeated as often as its category has levels, compared with those levels' ranks."""
+        """Ranks, each repeated as often as its category has columns, compared with those columns' ranks."""
         at, rank = self._cells()
         repeated = graph.add("Gather", self.ranks.nodes(graph), graph.constant(at, np.int64), axis=1)
-        return graph.add("Cast", graph.add("Equal", repeated, graph.constant(rank)), to=1)
+        return graph.numbers(graph.add("Equal", repeated, graph.constant(rank)))
 
     def document(self) -> list[dict[str, Any]]:
         """Each category with its levels."""
-        what = "1 in the column of its level, else 0; all 0 for rare and unknown levels"
+        what = "1 in the column of its level, else 0; rare and unknown levels share the last column"
         return [
-            {"column": name, "becomes": what, "features": [f"{name}={level}" for level in levels]}
+            {"column": name, "becomes": what, "features": _names(name, levels)}
             for name, levels in self.ranks.levels.items()
         ]
 
     def _cells(self) -> tuple[np.ndarray, np.ndarray]:
-        """For each column of the matrix its category's index and its level's rank."""
-        counts = [len(levels) for levels in self.ranks.levels.values()]
-        ranks = [np.arange(count, dtype=np.float32) for count in counts]
-        return np.repeat(np.arange(len(counts)), counts), np.concatenate(ranks)
+        """For each column of the matrix its category's index and the rank that it stands for."""
+        ranks = [[*range(len(levels)), UNKNOWN] for levels in self.ranks.levels.values()]
+        at = np.repeat(np.arange(len(ranks)), [len(one) for one in ranks])
+        return at, np.concatenate(ranks).astype(np.float32)
+
+
+def _names(category: str, levels: Sequence[str]) -> list[str]:
+    return [*(f"{category} is {level}" for level in levels), f"{category} is another"]
 
 
 def _ranked(graph: Nodes, name: str, levels: Sequence[str]) -> str:
@@ -121,8 +127,8 @@ def _ranked(graph: Nodes, name: str, levels: Sequence[str]) -> str:
     )
 
 
-def _levels(texts: np.ndarray) -> tuple[str, ...]:
-    """Texts that occur at least twice, by falling frequency; the missing one ("") counts like any other."""
+def _levels(texts: np.ndarray, rare: int) -> tuple[str, ...]:
+    """Texts that occur often enough, by falling frequency; the missing one ("") counts like any other."""
     counts = Counter(texts.tolist())
-    repeated = [text for text, count in counts.items() if count > 1] or list(counts)
+    repeated = [text for text, count in counts.items() if count >= rare] or list(counts)
     return tuple(sorted(repeated, key=lambda text: (-counts[text], text))[:MAX_LEVELS])

@@ -30,7 +30,7 @@ class Numbers:
 
     def nodes(self, graph: Nodes) -> str:
         """Put them beside each other."""
-        return graph.concat(list(self.columns))
+        return graph.table(self.columns)
 
     def document(self) -> list[dict[str, Any]]:
         """Each column's place."""
@@ -72,7 +72,7 @@ class ScaledNumbers:
 
     def nodes(self, graph: Nodes) -> str:
         """Where, Sub, Mul and Clip over all columns at once."""
-        table = graph.concat(list(self.columns))
+        table = graph.table(self.columns)
         filled = graph.add("Where", graph.add("IsNaN", table), graph.constant(self.medians), table)
         centred = graph.add("Sub", filled, graph.constant(self.means))
         scaled = graph.add("Mul", centred, graph.constant(self.factors))

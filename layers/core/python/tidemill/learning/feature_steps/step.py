@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from onnx import NodeProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 Columns = Mapping[str, np.ndarray]
 
@@ -40,6 +40,7 @@ class Nodes:
 
     def __init__(self, prefix: str) -> None:
         self.made: list[NodeProto] = []
+        self.derived: dict[str, str] = {}  #: column that was made from others -> its tensor
         self._prefix = prefix
 
     def add(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
@@ -48,9 +49,23 @@ class Nodes:
         self.made.append(helper.make_node(operator, list(inputs), [output], domain=domain, **attributes))
         return output
 
+    def add_two(self, operator: str, *inputs: str, **attributes: Any) -> tuple[str, str]:
+        """Add a node with two outputs; their names."""
+        first = self.add(operator, *inputs, **attributes)
+        self.made[-1].output.append(f"{first}_")
+        return first, f"{first}_"
+
+    def numbers(self, value: str) -> str:
+        """Truth values or whole numbers as float32."""
+        return self.add("Cast", value, to=TensorProto.FLOAT)
+
     def constant(self, values: Any, dtype: Any = np.float32) -> str:
         """Add a constant of one or more values; its name."""
         return self.add("Constant", value=numpy_helper.from_array(np.asarray(values, dtype=dtype)))
+
+    def table(self, columns: Sequence[str]) -> str:
+        """Columns of numbers beside each other, [rows, columns]."""
+        return self.concat([self.derived.get(name, name) for name in columns])
 
     def concat(self, parts: list[str]) -> str:
         """Put matrices beside each other."""
