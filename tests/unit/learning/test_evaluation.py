@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidemill.contracts import Evaluation, Fit, InputField, Parity, Signature, dumps, loads
+from tidemill.contracts import Conformal, Evaluation, Fit, InputField, Member, Parity, Signature, dumps, loads
 from tidemill.errors import GateRefused, ParityError
 from tidemill.learning import evaluation
 from tidemill.learning.evaluation import InService, Trained
@@ -144,6 +144,29 @@ def test_a_challenger_that_loses_to_the_champion_is_refused() -> None:
     evaluation.check(evaluation.evaluate(lenient, holdout(VALUES), trained(VALUES, slope=1.5), InService(4, champion)))
 
 
+def test_a_challenger_as_good_as_the_champion_passes_when_the_rows_are_enough_to_say_so() -> None:
+    def verdict(rows: int) -> str:
+        champion: Any = LogisticModel(VALUES, 2.05)
+        made = trained(VALUES, slope=1.96)
+        held = holdout(VALUES, rows)
+        made = replace(made, reference=made.model.predict(held.columns))
+        result = evaluation.evaluate(Spec(), held, made, InService(4, champion))
+        return {gate.name: gate.verdict for gate in result.gates}["keeps_up_with_champion"]
+
+    assert (verdict(100), verdict(6000)) == ("refuse", "pass")
+
+
+def test_the_champions_labels_follow_its_own_threshold() -> None:
+    champion: Any = LogisticModel(replace(BINARY, threshold=0.9), 2.0)
+    result = evaluation.evaluate(Spec(metric="accuracy"), holdout(BINARY), trained(BINARY), InService(4, champion))
+    assert result.champion is not None
+    assert result.champion.holdout["accuracy"].value < result.holdout["accuracy"].value
+    other: Any = LogisticModel(replace(BINARY, threshold=0.1, positive_class="no"), 2.0)
+    same = evaluation.evaluate(Spec(metric="accuracy"), holdout(BINARY), trained(BINARY), InService(4, other))
+    assert same.champion is not None
+    assert same.champion.holdout["accuracy"] == result.champion.holdout["accuracy"]
+
+
 @pytest.mark.parametrize(
     ("old", "why"),
     [
@@ -184,6 +207,11 @@ def test_the_curves_are_those_of_the_task() -> None:
     area = np.trapezoid(binary["roc"]["tpr"], binary["roc"]["fpr"])
     assert area == pytest.approx(score(["roc_auc"], _outcomes())["roc_auc"], abs=0.01)
     assert sum(binary["calibration"]["count"]) == sum(map(sum, binary["confusion"]["matrix"])) == 400
+    expected = np.average(
+        np.abs(np.subtract(binary["calibration"]["predicted"], binary["calibration"]["observed"])),
+        weights=binary["calibration"]["count"],
+    )
+    assert binary["calibration"]["error"] == pytest.approx(expected)
     values = evaluation.evaluate(Spec(), holdout(VALUES), trained(VALUES), None).curves
     assert set(values) == {"residuals", "residual_histogram"}
     assert sum(values["residual_histogram"]["counts"]) == 400
@@ -194,13 +222,61 @@ def _outcomes() -> Outcomes:
     return Outcomes(rows.target, probabilities=trained(BINARY).model.predict(rows.columns).probabilities)
 
 
+def test_the_coverage_is_what_intervals_and_sets_hold_on_the_holdout() -> None:
+    rows = holdout(VALUES, 2000)
+    made = trained(VALUES)
+    errors = np.sort(np.abs(made.model.predict(holdout(VALUES, 3000).columns).values - holdout(VALUES, 3000).target))
+    knowing = replace(VALUES, conformal=Conformal(len(errors), tuple(np.quantile(errors, np.linspace(0, 1, 1001)))))
+    model: Any = LogisticModel(knowing, 2.0)
+    result = evaluation.evaluate(Spec(), rows, replace(made, model=model, reference=model.predict(rows.columns)), None)
+    assert set(result.coverage) == {"0.8", "0.9", "0.95"}
+    for promised, found in result.coverage.items():
+        assert found.covered == pytest.approx(float(promised), abs=0.02)
+    assert result.coverage["0.8"].size < result.coverage["0.95"].size
+
+
+def test_a_confidence_that_so_few_scores_cannot_promise_is_left_out() -> None:
+    knowing = replace(BINARY, conformal=Conformal(12, tuple(np.linspace(0, 1, 13).tolist())))
+    model: Any = LogisticModel(knowing, 2.0)
+    result = evaluation.evaluate(Spec(), holdout(BINARY), replace(trained(BINARY), model=model), None)
+    assert set(result.coverage) == {"0.8", "0.9"}
+    assert result.coverage["0.9"].size >= result.coverage["0.8"].size >= 1
+    assert evaluation.evaluate(Spec(), holdout(BINARY), trained(BINARY), None).coverage == {}
+
+
+def test_sensitive_columns_are_compared_and_gated_though_the_model_does_not_use_them() -> None:
+    rows = holdout(BINARY)
+    rows = replace(rows, extra={"sex": np.where(rows.columns["calls"] > 0, "M", "F").astype(object)})
+    spec = Spec(sensitive=("sex",), gates=Gates(demographic_parity=0.8))
+    result = evaluation.evaluate(spec, rows, trained(BINARY), None)
+    assert [(item.column, item.sensitive) for item in result.slices[:2]] == [("sex", True), ("sex", True)]
+    with pytest.raises(GateRefused, match=r"0\.0% for sex F and 100\.0% for sex M"):
+        evaluation.check(result)
+
+
+def test_what_training_decided_is_kept() -> None:
+    made = trained(BINARY)
+    fit = replace(made.fit, members=(Member("a", {}, 1.0),), calibration={"slope": 1.1}, decisions=("so",))
+    result = evaluation.evaluate(Spec(), holdout(BINARY), replace(made, fit=fit), None)
+    assert (result.members, result.calibration, result.decisions) == (fit.members, fit.calibration, fit.decisions)
+
+
+def test_a_graph_whose_intervals_are_of_another_width_breaks_parity() -> None:
+    said = Prediction(values=np.array([1.0, 2.0]), scale=np.array([1.0, 1.0]))
+    assert evaluation.prove(said, said).max_difference == 0.0
+    assert evaluation.prove(said, replace(said, scale=np.array([1.0, 1.1]))).max_difference > 0.05
+    assert evaluation.prove(said, replace(said, scale=None)).max_difference > 1
+
+
 @pytest.mark.parametrize("signature", [BINARY, VALUES])
 def test_rows_and_predictions_read_back(signature: Signature) -> None:
-    rows = replace(holdout(signature), folds=np.arange(400, dtype=np.int64) % 5)
+    sex = np.array(["F", "M"] * 200, dtype=object)
+    rows = replace(holdout(signature), folds=np.arange(400, dtype=np.int64) % 5, extra={"sex": sex})
     read = Rows.load(rows.save())
     assert read.save() == rows.save()
     assert read.folds is not None
     assert list(read.columns) == ["calls", "noise"]
+    assert read.extra["sex"].tolist() == sex.tolist()
     said = trained(signature).reference
     back = load_prediction(save_prediction(said))
     for name in ("labels", "probabilities", "values"):

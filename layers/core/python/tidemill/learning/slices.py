@@ -3,9 +3,9 @@
 Parts are levels of texts and ranges of numbers, of one column or of two. A part is worse when
 its rows' losses are larger than the other rows' (Welch's test, with the false discovery rate of
 all parts looked at held at 5%: Benjamini and Hochberg, 1995) and when the whole 95% interval of
-the deciding metric lies on the worse side of the holdout's value. A part of two columns is looked
-at where neither column alone is worse, as SliceFinder does (Chung et al., Slice Finder: Automated
-Data Slicing for Model Validation, 2019). numpy only.
+the deciding metric lies on the worse side of the holdout's value. One column is preferred to two,
+as in SliceFinder (Chung et al., Slice Finder: Automated Data Slicing for Model Validation, 2019):
+a pair is told only when it is worse than the rest of either column's part. numpy only.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ _COMBINED_COLUMNS = 60
 _MEASURED = 12
 _RESAMPLES = 300
 _FALSE_DISCOVERIES = 0.05
+#: A pair must be worse than the rest of each of its columns' parts by this many standard errors.
+_BEYOND = 3.0
 #: Two parts that share more of their rows than this are the same finding.
 _OVERLAP = 0.5
 
@@ -246,7 +248,6 @@ def _suspects(
 ) -> Iterable[list[Part]]:
     """Parts whose losses are larger than the others', the clearest first, none that says the same as one in `taken`."""
     table = np.stack([part.mask[kept] for part in candidates]).astype(np.float64)
-    alone = [(index,) for index in range(len(candidates))]
     places = [order[part.column] for part in candidates]
     counts, totals, squares = (table @ values for values in (np.ones(len(kept)), losses, losses**2))
     combined = [index for index, place in enumerate(places) if place < _COMBINED_COLUMNS]
@@ -257,36 +258,42 @@ def _suspects(
     shared = both[0][first, second]
     large = (shared >= least) & (shared < np.minimum(counts[first], counts[second]))
     first, second = first[large], second[large]
-    keys = [*alone, *zip(first.tolist(), second.tolist(), strict=True)]
-    counts, totals, squares = (
-        np.concatenate([single, pairs[first, second]])
-        for single, pairs in zip((counts, totals, squares), both, strict=True)
-    )
-    gap, error = _gap(counts, totals, squares, losses)
-    chance = np.array([math.erfc(z / math.sqrt(2)) / 2 for z in gap / error])
-    clear = _discoveries(chance)
+    single, pair = np.stack([counts, totals, squares]), np.stack([sums[first, second] for sums in both])
+    everything = np.array([len(kept), losses.sum(), (losses**2).sum()])[:, None]
+    sums = np.concatenate([single, pair], axis=1)
+    gap, error = _gap(sums, everything)
+    clear = _discoveries(np.array([math.erfc(z / math.sqrt(2)) / 2 for z in gap / error]))
+    # A pair says more than its columns only when it is worse than the rest of either of them.
+    beyond = np.min([np.divide(*_gap(pair, single[:, parent])) for parent in (first, second)], axis=0)
+    clear[len(candidates) :] &= beyond > _BEYOND
+    keys = [*((index,) for index in range(len(candidates))), *zip(first.tolist(), second.tolist(), strict=True)]
     # The end of the gap's interval nearest to none ranks, so that a small part does not lead by luck.
-    ranked = sorted(np.flatnonzero(clear), key=lambda index: -(gap[index] - 1.96 * error[index]))
-    worse_alone = {index for index in ranked if len(keys[index]) == 1}
-    for index in ranked:
-        key = keys[index]
-        if len(key) == 2 and worse_alone & set(key):
-            continue
-        mask = np.logical_and.reduce([table[place] > 0 for place in key])
+    for index in sorted(np.flatnonzero(clear), key=lambda index: -(gap[index] - 1.96 * error[index])):
+        mask = np.logical_and.reduce([table[place] > 0 for place in keys[index]])
         if not any(_overlap(mask, other) > _OVERLAP for other in taken):
-            yield [candidates[place] for place in key]
+            yield [candidates[place] for place in keys[index]]
 
 
-def _gap(
-    counts: np.ndarray, totals: np.ndarray, squares: np.ndarray, losses: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """By how much each part's mean loss is above the other rows', and that difference's standard error (Welch)."""
-    rest = len(losses) - counts
-    inside, outside = totals / counts, (losses.sum() - totals) / rest
-    variance_inside = np.maximum(squares / counts - inside**2, 0) * counts / (counts - 1)
-    variance_outside = np.maximum(((losses**2).sum() - squares) / rest - outside**2, 0) * rest / np.maximum(rest - 1, 1)
-    error = np.sqrt(variance_inside / counts + variance_outside / rest)
-    return inside - outside, np.where(error > 0, error, np.inf)
+def _gap(inside: np.ndarray, whole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By how much each part's mean loss is above that of the whole's other rows, and its standard error (Welch).
+
+    Parameters
+    ----------
+    inside, whole
+        (3, parts): the number of rows, the sum of their losses and the sum of their squares.
+    """
+    rest = whole - inside
+    mean, squared_error = _mean_loss(inside)
+    other_mean, other_squared_error = _mean_loss(rest)
+    error = np.sqrt(squared_error + other_squared_error)
+    return mean - other_mean, np.where(error > 0, error, np.inf)
+
+
+def _mean_loss(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean loss of each part, and its squared standard error."""
+    count, total, square = sums
+    mean = total / count
+    return mean, np.maximum(square / count - mean**2, 0) / np.maximum(count - 1, 1)
 
 
 def _discoveries(chance: np.ndarray) -> np.ndarray:
