@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tidemill.contracts import Check, ColumnProfile, ColumnType, FeatureSetRef, InputField, Profile, Role
+from tidemill.contracts import Check, ColumnProfile, ColumnType, FeatureSetRef, InputField, Profile, Role, Signature
 from tidemill.data import dates, statistics
 from tidemill.data.checks import Checks
 from tidemill.data.column_types import Column
@@ -24,7 +24,7 @@ from tidemill.data.database import connect, identifier, limit_memory, literal
 from tidemill.data.feature_set import TIMES, Version, comparable
 from tidemill.data.parquet import plain
 from tidemill.errors import DataRefused, SpecError
-from tidemill.serving.feature_lookup import entity, feature
+from tidemill.serving.feature_lookup import FeatureLookup, entity, feature
 from tidemill.serving.missing_values import MissingValues
 from tidemill.spec import FeatureSetUse, Spec
 
@@ -154,6 +154,65 @@ class FeatureTable:
     def _fetch(self, column: Column) -> np.ndarray:
         kind = "DOUBLE" if column.type in ("integer", "number") else "VARCHAR"
         return plain(self._connection.execute(f"SELECT {column.cell}::{kind} AS v FROM joined").fetchnumpy()["v"])
+
+
+# --- a table to score --------------------------------------------------------------------------
+
+
+class StoredFeatures:
+    """Looks features up in the current tables of feature sets, as the endpoint does in the online table.
+
+    Parameters
+    ----------
+    signature
+        of the model.
+    work
+        a folder for the tables.
+    """
+
+    def __init__(self, signature: Signature, current: Current, work: Path) -> None:
+        self._lookup = FeatureLookup(signature, self._look_up)
+        #: Inputs that are looked up.
+        self.columns = frozenset(name for ref in signature.feature_sets for name in ref.columns)
+        self._only_keys = {field.name for field in signature.keys}
+        self._needed = {name for ref in signature.feature_sets for name in (ref.key, *ref.columns)}
+        self._tables = {ref.name: _opened(ref, current, work) for ref in signature.feature_sets if ref.columns}
+
+    def completed(self, raw: Mapping[str, np.ndarray]) -> dict[str, Sequence[Any] | np.ndarray]:
+        """The inputs of rows: what the table has, and what is looked up where it has nothing.
+
+        Parameters
+        ----------
+        raw
+            of a batch of a table to score.
+        """
+        if not self._needed:
+            return dict(raw)
+        lists = {name: _listed(values) for name, values in raw.items() if name in self._needed}
+        made: dict[str, Sequence[Any] | np.ndarray] = {**raw, **self._lookup.completed(lists)}
+        return {name: values for name, values in made.items() if name not in self._only_keys}
+
+    def close(self) -> None:
+        """Close the databases."""
+        for table in self._tables.values():
+            table.close()
+
+    def _look_up(self, feature_set: str, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        return self._tables[feature_set].look_up(keys)
+
+
+def _opened(ref: FeatureSetRef, current: Current, work: Path) -> FeatureTable:
+    found = current(ref.name)
+    if found is None:
+        raise DataRefused(f"there is no table of the feature set {ref.name!r} any more, which the model looks up")
+    return FeatureTable(Version(*found), [name.removeprefix(feature(ref.name, "")) for name in ref.columns], work)
+
+
+def _listed(values: np.ndarray) -> list[Any]:
+    """Raw values with None where they are missing."""
+    if values.dtype.kind != "f":
+        return list(values.tolist())
+    return [None if missing else value for value, missing in zip(values.tolist(), np.isnan(values), strict=True)]
 
 
 # --- a project's table -------------------------------------------------------------------------

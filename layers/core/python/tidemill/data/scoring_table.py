@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from tidemill import spec
 from tidemill.contracts import ColumnType, InputField, Reading, Signature, from_json
 from tidemill.data import personal_data
 from tidemill.data.column_types import Column, as_type, create_cells
+from tidemill.data.feature_join import Current, StoredFeatures
 from tidemill.data.parquet import plain
 from tidemill.data.reading import Table, cell, read_table
 from tidemill.errors import DataRefused
@@ -30,8 +32,8 @@ class Batch:
     start: int  #: index of the first row, from 0
     #: The signature's inputs that the table has, raw, shape (rows,): float64 with NaN (integer, number) or object
     #: arrays of str and None (boolean as "true"/"false", category, text, dates as ISO 8601). Ready for
-    #: `serving.features.encode`; an optional input that the table lacks is absent.
-    raw: dict[str, np.ndarray]
+    #: `serving.features.encode`; an optional input that the table lacks is absent, or a list of what was looked up.
+    raw: dict[str, Sequence[Any] | np.ndarray]
     #: The uploaded columns by their names in the file's order, cells as they were uploaded: object arrays of str, ""
     #: where a cell is empty. Personal data is masked, or its column left out, as it was in training.
     original: dict[str, np.ndarray]
@@ -40,8 +42,11 @@ class Batch:
 class ScoringTable:
     """Rows in the file's order; on disk until a batch is asked for."""
 
-    def __init__(self, table: Table, inputs: Sequence[Column], withheld: Mapping[str, Column]) -> None:
+    def __init__(
+        self, table: Table, inputs: Sequence[Column], withheld: Mapping[str, Column], shared: StoredFeatures
+    ) -> None:
         self._table = table
+        self._shared = shared
         self._inputs = [withheld.get(column.name, column) for column in inputs]
         self._withheld = withheld
 
@@ -54,6 +59,11 @@ class ScoringTable:
     def columns(self) -> tuple[str, ...]:
         """The uploaded columns in the file's order."""
         return self._table.names
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The uploaded columns, and those that are looked up."""
+        return frozenset(self.columns) | self._shared.columns
 
     @property
     def reading(self) -> Reading:
@@ -76,7 +86,9 @@ class ScoringTable:
             original |= self._fetch("cells", tokens, start, rows) if tokens else {}
             yield Batch(
                 start=start,
-                raw={column.name: _floats(raw[column.cell], column.type) for column in self._inputs},
+                raw=self._shared.completed(
+                    {column.name: _floats(raw[column.cell], column.type) for column in self._inputs}
+                ),
                 original={n: original[cell(i)] for i, n in enumerate(self.columns) if n in kept or n in masked},
             )
 
@@ -88,7 +100,13 @@ class ScoringTable:
 
 @contextmanager
 def read_scoring_table(
-    path: Path, name: str, signature: Signature, work: Path, max_bytes: int, mask_key: Callable[[], bytes]
+    path: Path,
+    name: str,
+    signature: Signature,
+    work: Path,
+    max_bytes: int,
+    mask_key: Callable[[], bytes],
+    current: Current = lambda _: None,
 ) -> Iterator[ScoringTable]:
     """Read an uploaded file that a model is to score.
 
@@ -107,6 +125,8 @@ def read_scoring_table(
         a larger file is refused.
     mask_key
         gives the secret that personal data is masked with; called when the model wants some masked.
+    current
+        gives the current version of a feature set that the model looks features up in.
 
     Raises
     ------
@@ -116,7 +136,7 @@ def read_scoring_table(
     """
     options = from_json(spec.Reading, signature.reading)
     try:
-        table = read_table(path, name, work, max_bytes, {field.name for field in signature.inputs}, options)
+        table = read_table(path, name, work, max_bytes, {field.name for field in signature.accepted}, options)
     except DataRefused as error:
         raise DataRefused(personal_data.without_values(str(error))) from None
     try:
@@ -124,12 +144,26 @@ def read_scoring_table(
         personal_data.check_header(table.names, signature.personal_data)
         withheld = personal_data.for_scoring(table.connection, table.names, signature, mask_key)
         inputs = [_input(table, field) for field in signature.inputs if field.required or field.name in table.names]
+        inputs += _keys(table, signature)
         if not inputs:
-            known = ", ".join(field.name for field in signature.inputs[:30])
+            known = ", ".join(field.name for field in signature.accepted[:30])
             raise DataRefused(f"the table has no column that the model knows: it needs some of {known}")
-        yield ScoringTable(table, inputs, withheld)
+        with closing(StoredFeatures(signature, current, work)) as shared:
+            yield ScoringTable(table, inputs, withheld, shared)
     finally:
         table.connection.close()
+
+
+def _keys(table: Table, signature: Signature) -> list[Column]:
+    """Columns by which features are looked up and that are no inputs, as text. Raises DataRefused."""
+    for ref in signature.feature_sets:
+        if ref.columns and {ref.key, *ref.columns}.isdisjoint(table.names):
+            raise DataRefused(
+                f"the table has no column {ref.key!r}, by which the features of {ref.name} are looked up: it has "
+                f"{', '.join(table.names[:30])}"
+            )
+    names = [field.name for field in signature.keys if field.name in table.names]
+    return [Column(table.names.index(name), name, "category") for name in names]
 
 
 def _input(table: Table, field: InputField) -> Column:

@@ -103,7 +103,7 @@ class FeatureLookup:
         for ref in self._feature_sets:
             if ref.key in columns:
                 made |= self._looked_up(ref, columns)
-            elif columns.keys().isdisjoint(ref.columns):
+            elif ref.columns and columns.keys().isdisjoint(ref.columns):
                 raise InputRefused(
                     f"{ref.key} is missing: the model looks features of {ref.name} up by it (or give "
                     f"{', '.join(ref.columns[:3])}{', ...' if len(ref.columns) > 3 else ''})"
