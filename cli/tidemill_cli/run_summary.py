@@ -84,9 +84,24 @@ def _parts(view: RunView) -> Iterable[RenderableType]:
     if document.holdout:
         best = f" of {evaluation.candidate} on {evaluation.rows:,} rows" if evaluation else " on rows"
         yield display.paragraph(f"Quality{best} that no candidate saw", quality(document, evaluation))
+    if evaluation and (said := list(_trust(evaluation))):
+        yield display.paragraph("How far to trust it", *said)
     if evaluation and evaluation.gates:
         lines = [display.judged(gate.verdict, gate.detail, gate.name) for gate in evaluation.gates]
         yield display.paragraph("Gates", *lines)
+
+
+def _trust(evaluation: Evaluation) -> Iterable[Text]:
+    """What intervals or sets held on the holdout, and the parts of the rows where the model is clearly worse."""
+    if evaluation.coverage:
+        kind = "intervals" if evaluation.task == "regression" else "sets"
+        held = ", ".join(f"{item.covered:.1%} of {float(asked):.0%}" for asked, item in evaluation.coverage.items())
+        yield Text(f"prediction {kind} held the truth for {held} promised")
+    for item in evaluation.slices:
+        if not item.sensitive and item.metric:
+            second = f" and {item.and_column} {item.and_level}" if item.and_column else ""
+            measured = f"{figures.metric(item.metric.value)} ({_bounds(item.metric)}), {item.rows:,} rows"
+            yield Text(f"worse where {item.column} {item.level}{second}: {evaluation.metric} {measured}")
 
 
 def _status(document: RunDocument) -> Text:

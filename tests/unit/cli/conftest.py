@@ -15,6 +15,7 @@ from tidemill.contracts import (
     CandidateResult,
     Check,
     Cost,
+    Coverage,
     DatasetRef,
     Evaluation,
     Gate,
@@ -25,6 +26,7 @@ from tidemill.contracts import (
     Parity,
     RunDocument,
     Signature,
+    SliceMetrics,
     Source,
     Spread,
     StageCost,
@@ -268,6 +270,11 @@ EVALUATION = Evaluation(
     gates=(Gate("must_beat_baseline", "pass", "roc_auc 0.8832 is better than the baseline's 0.5"),),
     importance=(),
     parity=Parity(1000, True, 1e-7, 1e-5),
+    slices=(
+        SliceMetrics("sex", "F", 500, Interval(0.88, 0.85, 0.91), True, 0.2, 0.6, 140),
+        SliceMetrics("contract", "a", 120, Interval(0.71, 0.66, 0.76), and_column="tenure", and_level="under 9"),
+    ),
+    coverage={"0.9": Coverage(0.9031, 1.2)},
 )
 
 

@@ -47,6 +47,15 @@ def test_shows_leaderboard_quality_checks_gates_and_places(world, table):
     assert "$0.0021" in out
 
 
+def test_says_how_far_to_trust_the_model(world, table):
+    world.train_will_end(table)
+    _, out, _ = world.tidemill("train", table, "--project", "churn")
+    shown = " ".join(out.split())
+    assert "prediction sets held the truth for 90.3% of 90% promised" in shown
+    assert "worse where contract a and tenure under 9: roc_auc 0.7100 (0.6600 to 0.7600), 120 rows" in shown
+    assert "sex F" not in shown
+
+
 def test_progress_in_a_pipe_is_one_line_for_each_stage_that_has_ended(world, table):
     world.train_will_end(table)
     _, _, err = world.tidemill("train", table, "--project", "churn")

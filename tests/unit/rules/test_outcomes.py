@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -87,3 +88,8 @@ def test_the_best_candidate_comes_first_and_the_broken_last(metric: str, best: l
     found = (candidate("a", roc_auc=0.8, log_loss=0.3), candidate("broken"), candidate("b", roc_auc=0.9, log_loss=0.5))
     assert [item.name for item in leaderboard(found, metric)] == best
     assert leaderboard((), metric) == ()
+
+
+def test_candidates_of_a_later_round_come_before_those_that_left() -> None:
+    found = (candidate("left", roc_auc=0.95), replace(candidate("kept", roc_auc=0.9), round=2))
+    assert [item.name for item in leaderboard(found, "roc_auc")] == ["kept", "left"]

@@ -112,16 +112,18 @@ def document(
 def leaderboard(candidates: tuple[CandidateResult, ...], metric: str | None) -> tuple[CandidateResult, ...]:
     """Candidates with the best cross-validated mean first, those that could not be fitted last.
 
+    Those of a later round come before those that left the search, since they were judged on more rows.
+
     Parameters
     ----------
     metric
         the metric that decides; None leaves the order as it is.
     """
 
-    def place(candidate: CandidateResult) -> tuple[bool, float]:
+    def place(candidate: CandidateResult) -> tuple[bool, int, float]:
         spread = candidate.cv.get(metric or "")
         if spread is None:
-            return True, 0.0
-        return False, spread.mean if metric in LOWER_IS_BETTER else -spread.mean
+            return True, 0, 0.0
+        return False, -candidate.round, spread.mean if metric in LOWER_IS_BETTER else -spread.mean
 
     return tuple(sorted(candidates, key=place))
