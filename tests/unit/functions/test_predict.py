@@ -15,6 +15,7 @@ from tidemill.contracts import Capture, Signature, from_json, loads
 from tidemill.errors import NotFound, StorageError
 from tidemill.serving import columns
 from tidemill.serving.endpoint import Endpoint
+from tidemill.serving.masking import token
 from tidemill.serving.scoring import Model
 
 ROOT = Path(__file__).parents[3]
@@ -47,6 +48,7 @@ class World:
         self.registry_answers = self.queue_answers = True
         self.lost = set()  # versions whose files are gone
         self.messages = []
+        self.secret = b""
         self.now = 0.0
 
     def alias(self, model, alias):
@@ -69,6 +71,11 @@ class World:
         if version in self.lost:
             raise NotFound(f"there is no object s3://secret-bucket/{file}")
         return self.files[file]
+
+    def mask_key(self):
+        if self.secret is None:
+            raise NotFound("there is no object s3://secret-bucket/mask.key")
+        return self.secret
 
     def send(self, message):
         self._check(self.queue_answers)
@@ -106,7 +113,7 @@ def call(world):
         warn=module.logger().warning,
         alias_seconds=5.0,
         clock=lambda: world.now,
-        read_mask_key=bytes,
+        read_mask_key=lambda: world.mask_key(),
         look_up=lambda feature_set, keys: world.look_up(feature_set, keys),
     )
     module.endpoint = lambda: endpoint
@@ -466,3 +473,50 @@ def test_a_version_without_a_background_says_what_to_do(call, world):
     status, _, document = call(asked("churn:explain", body={"instances": [ROW]}))
     assert status == 400
     assert "train the model again" in document["error"]
+
+
+# --- personal data -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def masked(world):
+    """The model with `contract` as a masked input; the secret is empty."""
+    signature = json.loads(world.files["signature.json"])
+    next(field for field in signature["inputs"] if field["name"] == "contract")["masked"] = True
+    world.files["signature.json"] = json.dumps(signature).encode()
+
+
+def test_a_masked_input_is_recorded_as_its_token_only(masked, world, call):
+    status, _, document = call(event("api_predict_rows", {"instances": [ROW | {"contract": "planted@example.com"}]}))
+    assert (status, len(document["predictions"])) == (200, 1)
+    assert world.captures[0].inputs["contract"] == token(b"", "contract", "planted@example.com")
+    assert "planted" not in "".join(world.messages)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"instances": [ROW | {"contract": ["planted@example.com"]}]},
+        {"instances": [ROW | {"contract": "planted@example.com", "tenure": "x"}]},
+        {"inputs": {"contract": "planted@example.com"}},
+        {"inputs": {"contract": ["planted@example.com"], "tenure": [1, 2]}},
+        {"instances": [["planted@example.com"]]},
+    ],
+)
+def test_no_refusal_quotes_a_masked_input(masked, call, capfd, body):
+    status, _, document = call(event("api_predict_rows", body))
+    assert status == 400
+    assert "planted" not in json.dumps(document) + "".join(capfd.readouterr())
+
+
+def test_a_token_is_taken_as_it_is(masked, world, call):
+    given = token(b"", "contract", "Monthly")
+    call(event("api_predict_rows", {"instances": [ROW | {"contract": given}]}))
+    assert world.captures[0].inputs["contract"] == given
+
+
+def test_without_the_secret_nothing_is_predicted_from_a_masked_input(masked, world, call):
+    world.secret = None
+    status, _, document = call(event("api_predict_rows"))
+    assert status == 503
+    assert "Monthly" not in json.dumps(document)
