@@ -31,7 +31,8 @@ TRAINING = {
     "Validate": "read and check the table",
     "Prepare": "decide roles and types, split off the holdout",
     "Train": "cross-validate the candidates",
-    "Refit": "fit the best one on all rows, export it",
+    "Narrow": "keep the best for the next round",
+    "Refit": "fit the best on all rows, export the model",
     "Evaluate": "measure it on the holdout, apply the gates",
     "Register": "keep it as a new version",
     "Approve": "a person decides",
@@ -46,6 +47,8 @@ SCORING = {
 }
 #: States that a run may do without; they are shown when they are entered.
 SOMETIMES = frozenset({"Approve", "Conclude"})
+#: States that come between two rounds and are too short to be told of.
+UNTOLD = frozenset({"Narrow"})
 
 #: Seconds between two looks, and for how long a run may keep us waiting for its begin.
 POLL_SECONDS = 0.4
@@ -132,10 +135,12 @@ class _Lines:
         self._said = 0
 
     def __call__(self, steps: Sequence[Step]) -> None:
-        ended = [one for one in _timed(steps, self._stages) if one[0].state != "running"]
-        for step, seconds in ended[self._said :]:
+        told = [one for one in _timed(steps, self._stages) if one[0].name not in UNTOLD or one[0].state == "failed"]
+        ended = [one for one in told if one[0].state != "running"]
+        rounds = _rounds([step for step, _ in ended])
+        for (step, seconds), number in list(zip(ended, rounds, strict=True))[self._said :]:
             outcome = "done" if step.state == "succeeded" else "failed"
-            words = " · ".join(filter(None, (outcome, _count(step), figures.seconds(seconds))))
+            words = " · ".join(filter(None, (_round(number), outcome, _count(step), figures.seconds(seconds))))
             self._console.print(f"{step.name.lower():10}{words}")
         self._said = len(ended)
 
@@ -158,11 +163,17 @@ class _Board:
         table.add_column()
         table.add_column(justify="right", min_width=8)
         table.add_column(overflow="ellipsis", no_wrap=True)
-        entered = {step.name: (step, seconds) for step, seconds in _timed(self._steps, self._stages)}
+        timed = _timed(self._steps, self._stages)
+        numbers = _rounds([step for step, _ in timed])
         for name, purpose in self._stages.items():
-            if name in entered:
-                step, seconds = entered[name]
-                said = " · ".join(filter(None, (_count(step), purpose)))
+            # A state that is entered again is one line: its last round, and the seconds of all.
+            entered = [(step, number) for (step, _), number in zip(timed, numbers, strict=True) if step.name == name]
+            if name in UNTOLD and not any(step.state == "failed" for step, _ in entered):
+                continue
+            if entered:
+                step, number = entered[-1]
+                seconds = sum(seconds for one, seconds in timed if one.name == name)
+                said = " · ".join(filter(None, (_round(number), _count(step), purpose)))
                 table.add_row(self._mark(step), name, figures.seconds(seconds), Text(said, "dim"))
             elif name not in SOMETIMES:
                 table.add_row("·", name, "", "", style="dim")
@@ -184,6 +195,16 @@ def _timed(steps: Sequence[Step], stages: Mapping[str, str]) -> list[tuple[Step,
         for step, end in zip(steps, ends, strict=True)
         if step.name in stages
     ]
+
+
+def _rounds(steps: Sequence[Step]) -> list[int]:
+    """Of each step how often its state has been entered, itself counted."""
+    return [sum(one.name == step.name for one in steps[: place + 1]) for place, step in enumerate(steps)]
+
+
+def _round(number: int) -> str:
+    """Which round of a state this is, from the second one on."""
+    return f"round {number}" if number > 1 else ""
 
 
 def _count(step: Step) -> str:

@@ -1,4 +1,4 @@
-"""Cross-validate one candidate; or, when all have been, refit the best one and export it."""
+"""Cross-validate one candidate; choose those of the next round; or refit the best ones and export the model."""
 
 import functools
 import time
@@ -10,35 +10,33 @@ from tidemill import keys, settings
 from tidemill.aws import clients
 from tidemill.aws.metering import metered
 from tidemill.aws.objects import Objects
-from tidemill.contracts import CandidateRef, CandidateScore, Refitted, Run, from_json, to_json
-from tidemill.learning import fitting
+from tidemill.contracts import CandidateRef, CandidateScore, Refitted, Round, Run, from_json, to_json
+from tidemill.learning import candidates, fitting, out_of_fold
 from tidemill.learning.plan import Plan
-from tidemill.learning.rows import Rows, save_prediction
+from tidemill.learning.rows import Rows
 
 logger = Logger(service="train")
 
 
-def train(run_id: str, candidate: CandidateRef, bucket: str, objects: Objects) -> CandidateScore:
+def train(run_id: str, one: CandidateRef, of: Round, plan: Plan, bucket: str, objects: Objects) -> CandidateScore:
     """Store the candidate's cross-validated result, also when it could not be fitted."""
-    plan = objects.get_contract(Plan, bucket, keys.run_plan(run_id))
     rows = Rows.load(objects.get(bucket, keys.run_train_rows(run_id)))
-    result = fitting.cross_validate(candidate, plan, rows, time.perf_counter)
-    objects.put_contract(bucket, keys.run_candidate(run_id, candidate.name), result)
-    return fitting.score_of(result, plan.metric)
+    made = fitting.cross_validate(one, plan, rows, time.perf_counter, of.number, of.fraction)
+    for key, data in made.files(run_id).items():
+        objects.put(bucket, key, data)
+    return fitting.score_of(made.result, plan.metric)
 
 
-def refit(run_id: str, scores: list[CandidateScore], bucket: str, objects: Objects) -> Refitted:
-    """Store the best candidate's graph, the baseline's, the signature and what the estimator says of the holdout."""
+def refit(run_id: str, scores: list[CandidateScore], plan: Plan, bucket: str, objects: Objects) -> Refitted:
+    """Store the graphs of the model and the baseline, and what later stages read about them."""
     from tidemill.learning import refitting  # skl2onnx takes a second to import, which the candidates need not wait for
 
-    plan = objects.get_contract(Plan, bucket, keys.run_plan(run_id))
-    rows = Rows.load(objects.get(bucket, keys.run_train_rows(run_id)))
-    made = refitting.refit(plan, rows, Rows.load(objects.get(bucket, keys.run_holdout_rows(run_id))), scores)
-    objects.put(bucket, keys.run_model(run_id), made.onnx)
-    objects.put(bucket, keys.run_baseline_model(run_id), made.baseline_onnx)
-    objects.put(bucket, keys.run_reference_predictions(run_id), save_prediction(made.reference))
-    objects.put_contract(bucket, keys.run_signature(run_id), made.signature)
-    objects.put_contract(bucket, keys.run_fit(run_id), made.fit)
+    rows, held = (Rows.load(objects.get(bucket, key(run_id))) for key in (keys.run_train_rows, keys.run_holdout_rows))
+    files = {score.name: keys.run_out_of_fold(run_id, score.name) for score in scores if score.mean is not None}
+    found = {name: out_of_fold.OutOfFold.load(objects.get(bucket, key)) for name, key in files.items()}
+    made = refitting.refit(plan, rows, held, scores, found)
+    for key, data in made.files(run_id).items():
+        objects.put(bucket, key, data)
     return made.refitted()
 
 
@@ -47,12 +45,16 @@ connection = functools.cache(lambda: Objects(clients.s3()))  #: S3, connected on
 
 @metered
 def handler(event: dict[str, Any], _context: object) -> Any:
-    """{"run", "candidate"} -> CandidateScore; {"run", "scores"} -> Refitted. Raises CandidateFailed, StorageError."""
+    """{"run"} and "candidate", "round" -> CandidateScore; "ended": scores -> Round; "scores" -> Refitted."""
     run, bucket = from_json(Run, event["run"]), settings.load(settings.TrainSettings).artifact_bucket
     logger.append_keys(run_id=run.run_id)
-    if "scores" in event:
-        done: Any = refit(run.run_id, from_json(list[CandidateScore], event["scores"]), bucket, connection())
+    plan = connection().get_contract(Plan, bucket, keys.run_plan(run.run_id))
+    if "candidate" in event:
+        one, of = from_json(CandidateRef, event["candidate"]), from_json(Round, event["round"])
+        done: Any = train(run.run_id, one, of, plan, bucket, connection())
+    elif "ended" in event:
+        done = candidates.narrow(plan, from_json(list[CandidateScore], event["ended"]))
     else:
-        done = train(run.run_id, from_json(CandidateRef, event["candidate"]), bucket, connection())
-    logger.info("trained", result=to_json(done))
-    return to_json(done)
+        done = refit(run.run_id, from_json(list[CandidateScore], event["scores"]), plan, bucket, connection())
+    logger.info("trained", result=(answer := to_json(done)))
+    return answer

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tidemill.contracts import CandidateScore, InputField
-from tidemill.learning import candidates, refitting
+from tidemill.contracts import CandidateRef, InputField
+from tidemill.learning import candidates, fitting, refitting
 from tidemill.learning.plan import Plan
 from tidemill.learning.rows import Rows
 from tidemill.serving import columns
@@ -37,7 +37,7 @@ def served() -> tuple[Served, dict[str, list[float]]]:
         target="target",
         metric="roc_auc",
         inputs=tuple(InputField(name, "number") for name in table),
-        candidates=candidates.plan(("boosting",), "binary", ROWS, 2),
+        candidates=(CandidateRef("boosting", candidates.parameters("boosting", "binary", ROWS, 2)),),
         train_rows=ROWS,
         holdout_rows=500,
         seed=0,
@@ -45,7 +45,9 @@ def served() -> tuple[Served, dict[str, list[float]]]:
         classes=("no", "yes"),
         positive_class="yes",
     )
-    made = refitting.refit(plan, learned, Rows(held, target[:500]), [CandidateScore("boosting", 0.9, 1.0)])
+    tried = fitting.cross_validate(plan.candidates[0], plan, learned, time.perf_counter)
+    scores, found = [fitting.score_of(tried.result, plan.metric)], {"boosting": tried.out_of_fold}
+    made = refitting.refit(plan, learned, Rows(held, target[:500]), scores, found)
     background = columns.save({name: values[:64] for name, values in table.items()})
     facts = SimpleNamespace(version=1, metric="roc_auc", value=0.9)
     row = {name: [float(values[7])] for name, values in table.items()}

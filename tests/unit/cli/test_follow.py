@@ -70,6 +70,26 @@ def test_lines_are_said_once_each_and_only_of_stages_that_ended(a_step):
     ]
 
 
+def test_rounds_of_the_search_are_one_line_of_the_board(a_step):
+    first = a_step("Train", 2.0, is_map=True, total=13, done=13, begun=13)
+    narrow = a_step("Narrow", 0.1, after=2)
+    second = a_step("Train", 5.0, is_map=True, total=6, done=6, begun=6, after=3)
+    lines = board([first, narrow, second])
+    assert "7.0 s" in lines[2]
+    assert "round 2 · 6 of 6" in lines[2]
+    assert not any("Narrow" in line for line in lines)
+    assert any("Narrow" in line for line in board([first, a_step("Narrow", 0.1, "failed", after=2)]))
+
+
+def test_each_round_of_the_search_is_a_line(a_step):
+    console = Console(file=io.StringIO(), width=100)
+    with follow.shown(console, follow.TRAINING) as show:
+        first = a_step("Train", 2.0, is_map=True, total=13, done=13, begun=13)
+        show([first, a_step("Narrow", None, "running", after=2)])
+        show([first, a_step("Narrow", 0.1, after=2), a_step("Train", 5.0, is_map=True, total=6, done=6, after=3)])
+    assert drawn(console) == ["train     done · 13 of 13 · 2.0 s", "train     round 2 · done · 6 of 6 · 5.0 s"]
+
+
 def test_stages_are_those_of_the_state_machines():
     for file, stages in (("training.asl.json", follow.TRAINING), ("scoring.asl.json", follow.SCORING)):
         states = json.loads((INFRA / file).read_text())["States"]

@@ -9,7 +9,14 @@ from .conftest import MACHINES, ROOT, Json, of_type, states
 
 STAGES = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
 #: States that another stage's function works for.
-WORKED_FOR = {"Candidate": "train", "Refit": "train", "Slice": "score", "Batch": "materialize", "Publish": "ingest"}
+WORKED_FOR = {
+    "Candidate": "train",
+    "Narrow": "train",
+    "Refit": "train",
+    "Slice": "score",
+    "Batch": "materialize",
+    "Publish": "ingest",
+}
 
 
 def test_every_folder_is_a_function_and_every_function_a_folder(functions: dict[str, Json]) -> None:

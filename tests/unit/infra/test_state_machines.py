@@ -19,6 +19,7 @@ from tidemill.contracts import (
     Planned,
     Prepared,
     Registered,
+    Round,
     Slice,
     from_json,
     to_json,
@@ -208,13 +209,29 @@ def test_candidates_are_handed_out_one_by_one(training: Json, run: Json, count: 
     selected = evaluate(training["Train"]["ItemSelector"], states=given)
     assert selected["run"] == run
     assert from_json(CandidateRef, selected["candidate"]) == prepared.candidates[0]
-    assert from_json(Prepared, selected["prepared"]).candidates == ()
+    assert from_json(Round, selected["round"]) == Round(1, (), 1.0)
 
 
 @pytest.mark.parametrize("scores", [[{"name": "linear", "mean": None, "seconds": 1.5}], [{"name": "a"}, {"name": "b"}]])
-def test_the_refit_gets_all_scores_as_a_list(training: Json, run: Json, scores: list[Json]) -> None:
-    given = {"input": scores, "context": {"Execution": {"Input": {"run": run}}}}
-    assert evaluate(training["Refit"]["Arguments"]["Payload"], states=given) == {"run": run, "scores": scores}
+def test_narrow_and_refit_get_all_scores_as_a_list(training: Json, run: Json, scores: list[Json]) -> None:
+    kept = evaluate(training["Train"]["Assign"], states={"result": scores})
+    given = {"context": {"Execution": {"Input": {"run": run}}}}
+    ended = evaluate(training["Narrow"]["Arguments"]["Payload"], states=given, **kept)
+    assert ended == {"run": run, "ended": scores}
+    assert evaluate(training["Refit"]["Arguments"]["Payload"], states=given, **kept) == {"run": run, "scores": scores}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_another_round_follows_as_long_as_it_has_candidates(training: Json, run: Json, count: int) -> None:
+    following = to_json(Round(2, tuple(CandidateRef(f"c{i}") for i in range(count)), 0.5))
+    (choice,) = training["Searched"]["Choices"]
+    assert evaluate(choice["Condition"], states={"input": following}) is (count > 0)
+    assert (choice["Next"], training["Searched"]["Default"]) == ("Train", "Refit")
+    if count:
+        given = {"input": following, "context": {"Execution": {"Input": {"run": run}}, "Map": {"Item": {"Value": {}}}}}
+        assert evaluate(training["Train"]["Items"], states=given) == following["candidates"]
+        selected = evaluate(training["Train"]["ItemSelector"], states=given)
+        assert from_json(Round, selected["round"]) == Round(2, (), 0.5)
 
 
 @pytest.mark.parametrize("error", [{"Error": "DataRefused", "Cause": "{}"}, {"Error": "States.Timeout"}])

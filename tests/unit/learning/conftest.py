@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tidemill.contracts import CandidateScore, ColumnProfile, DatasetRef, Profile, Reading, Validated
-from tidemill.learning import preparation, refitting
+from tidemill.contracts import ColumnProfile, DatasetRef, Profile, Reading, Validated
+from tidemill.learning import fitting, preparation, refitting
 from tidemill.spec import Spec
 
 READING = Reading("csv", None, "utf-8", ",", '"', True, 1000)
@@ -66,15 +66,19 @@ def prepared(task, spec=None, rows=300, roles=None, columns=None):
     return preparation.prepare("m", spec, profile(task, rows, roles), validated(task, rows), columns)
 
 
-def refitted(ready, name):
-    """One candidate of a prepared table, refitted; ensembles with a few trees only, for speed."""
+def refitted(ready, *names):
+    """Candidates of a prepared table, cross-validated and refitted; trees are few, for speed."""
     few = {"max_iter": 20, "n_estimators": 20}
     smaller = [
-        one if one.name == "linear" else replace(one, params={k: few.get(k, v) for k, v in one.params.items()})
+        one if one.name.startswith("linear") else replace(one, params={k: few.get(k, v) for k, v in one.params.items()})
         for one in ready.plan.candidates
+        if one.name in names
     ]
     plan = replace(ready.plan, candidates=tuple(smaller))
-    return refitting.refit(plan, ready.train, ready.holdout, [CandidateScore(name, 0.5, 1.0)])
+    made = [fitting.cross_validate(one, plan, ready.train, lambda: 0.0) for one in smaller]
+    scores = [fitting.score_of(one.result, plan.metric) for one in made]
+    found = {one.result.name: one.out_of_fold for one in made}
+    return refitting.refit(plan, ready.train, ready.holdout, scores, found)
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,20 @@
 import dataclasses
+import itertools
 import time
 
 import numpy as np
 import pytest
 
 from tidemill.contracts import CandidateRef
-from tidemill.learning import fitting, matrix
-from tidemill.spec import METRICS, Spec
+from tidemill.learning import fitting
+from tidemill.learning.out_of_fold import OutOfFold
+from tidemill.spec import METRICS, Features, Spec
 
 TASKS = ("binary", "multiclass", "regression")
 
 
 def validate(ready, name="linear", **params):
-    return fitting.cross_validate(CandidateRef(name, params), ready.plan, ready.train, time.perf_counter)
+    return fitting.cross_validate(CandidateRef(name, params), ready.plan, ready.train, time.perf_counter).result
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -31,9 +33,17 @@ def test_learning_beats_not_learning(tables):
 
 def test_the_clock_is_the_callers(tables):
     ready = tables.prepared("regression")
-    ticks = iter([10.0, 12.5])
-    result = fitting.cross_validate(CandidateRef("baseline"), ready.plan, ready.train, lambda: next(ticks))
-    assert result.seconds == 2.5
+    ticks = itertools.count(10.0, 0.5)
+    made = fitting.cross_validate(CandidateRef("baseline"), ready.plan, ready.train, lambda: next(ticks))
+    assert made.result.seconds == 0.5 * (len(set(ready.train.folds)) + 1)
+
+
+def test_a_candidate_that_runs_away_is_given_up(tables):
+    ready = tables.prepared("regression")
+    ticks = itertools.count(0.0, fitting.MOST_SECONDS + 1)
+    made = fitting.cross_validate(CandidateRef("baseline"), ready.plan, ready.train, lambda: next(ticks))
+    assert made.out_of_fold is None
+    assert "leave it out" in made.result.error
 
 
 def test_a_candidate_that_cannot_be_fitted_says_why(tables):
@@ -52,7 +62,7 @@ def test_a_class_that_a_fold_never_saw_is_no_error(tables):
     target[np.flatnonzero(ready.train.folds == 0)[:3]] = 2.0
     result = fitting.cross_validate(
         CandidateRef("linear"), ready.plan, dataclasses.replace(ready.train, target=target), time.perf_counter
-    )
+    ).result
     assert result.error is None
     assert set(result.cv) == set(METRICS["multiclass"])
 
@@ -66,28 +76,42 @@ def test_folds_by_time_learn_from_the_past_only(tables):
 def test_the_same_rows_give_the_same_scores(tables):
     ready = tables.prepared("binary", Spec(candidates=("forest",)))
     (candidate,) = ready.plan.candidates
-    first, again = (fitting.cross_validate(candidate, ready.plan, ready.train, time.perf_counter).cv for _ in range(2))
-    assert first == again
+    first, again = (fitting.cross_validate(candidate, ready.plan, ready.train, time.perf_counter) for _ in range(2))
+    assert first.result.cv == again.result.cv
+    assert first.out_of_fold.save() == again.out_of_fold.save()
 
 
-class TestMatrix:
-    @pytest.fixture
-    def encoded(self):
-        return {
-            "c": np.array(["b", "a", "b", "", "", "rare"], dtype=object),
-            "x": np.array([1, np.nan, 3, 4, 5, 6], dtype=np.float32),
-        }
+def test_every_row_is_predicted_once_by_a_fit_without_it(tables):
+    ready = tables.prepared("regression")
+    said = fitting.cross_validate(CandidateRef("linear"), ready.plan, ready.train, time.perf_counter).out_of_fold
+    assert said.known.all()
+    kept = OutOfFold.load(said.save())
+    assert kept.predicted.tolist() == said.predicted.tolist()
+    assert kept.transform == said.transform
+    changed = dataclasses.replace(ready.train, target=np.where(ready.train.folds == 0, 1e6, ready.train.target))
+    again = fitting.cross_validate(CandidateRef("linear"), ready.plan, changed, time.perf_counter).out_of_fold
+    inside = ready.train.folds == 0
+    assert again.predicted[inside].tolist() == said.predicted[inside].tolist()
+    assert again.predicted[~inside].tolist() != said.predicted[~inside].tolist()
 
-    def test_ranks_categories_by_frequency_after_the_numbers(self, encoded):
-        layout = matrix.layout(encoded)
-        assert layout.numbers == ("x",)
-        assert layout.levels == {"c": ("", "b")}
-        assert layout.matrix(encoded)[:, 1].tolist() == [1, -1, 1, 0, 0, -1]
-        assert layout.matrix(encoded).dtype == np.float32
 
-    def test_an_unknown_level_is_like_a_rare_one(self, encoded):
-        unseen = {"c": np.array(["new"], dtype=object), "x": np.zeros(1, dtype=np.float32)}
-        assert matrix.layout(encoded).matrix(unseen).tolist() == [[0.0, -1.0]]
+def test_an_early_round_sees_a_share_of_each_class_and_fold(tables):
+    ready = tables.prepared("multiclass")
+    made = fitting.cross_validate(CandidateRef("linear"), ready.plan, ready.train, time.perf_counter, 1, 0.25)
+    assert (made.result.round, made.result.rows) == (1, pytest.approx(len(ready.train) / 4, abs=8))
+    seen = made.out_of_fold.known
+    assert seen.sum() == made.result.rows
+    shares = np.bincount(ready.train.target[seen].astype(int)) / seen.sum()
+    np.testing.assert_allclose(shares, np.bincount(ready.train.target.astype(int)) / len(ready.train), atol=0.05)
 
-    def test_levels_that_all_occur_once_are_kept(self):
-        assert matrix.layout({"c": np.array(["b", "a"], dtype=object)}).levels == {"c": ("a", "b")}
+
+def test_the_logarithm_of_a_skewed_target_is_learned_where_that_is_better(tables):
+    columns = tables.raw()
+    columns["value"] = np.exp(columns["value"] / 500)
+    ready = tables.prepared("regression", columns=columns)
+    skewed = fitting.cross_validate(CandidateRef("linear"), ready.plan, ready.train, time.perf_counter).out_of_fold
+    assert skewed.transform.log
+    plain = tables.prepared("regression", Spec(features=Features(transform_target="none")), columns=columns)
+    kept = fitting.cross_validate(CandidateRef("linear"), plain.plan, plain.train, time.perf_counter).out_of_fold
+    assert not kept.transform.log
+    assert np.abs(skewed.predicted - ready.train.target).mean() < np.abs(kept.predicted - plain.train.target).mean()

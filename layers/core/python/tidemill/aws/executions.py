@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 ExecutionStatus = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
 
-#: States whose tasks count as another stage: the refit is done by the train function.
-STAGES = {"refit": "train"}
+#: States whose tasks count as another stage: the train function works for them.
+STAGES = {"narrow": "train", "refit": "train"}
 #: What states without a task (Choice, Pass, Fail) count as.
 FLOW = "workflow"
 _OPENED = frozenset({"MapStateStarted", "ParallelStateStarted"})

@@ -7,14 +7,16 @@ share them, and the same rows must give the same model.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
@@ -23,32 +25,61 @@ from sklearn.ensemble import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from tidemill.contracts import CandidateRef, CandidateResult, CandidateScore, Spread
-from tidemill.learning import candidates, matrix
-from tidemill.learning.matrix import Layout
+from tidemill import keys
+from tidemill.contracts import SUPERVISED, CandidateRef, CandidateResult, CandidateScore, dumps
+from tidemill.learning import candidates, feature_plan, judging, target_transform
+from tidemill.learning.feature_plan import Family, FeaturePlan
+from tidemill.learning.out_of_fold import OutOfFold
 from tidemill.learning.plan import Plan
 from tidemill.learning.rows import Rows
-from tidemill.learning.splits import cross_validation
+from tidemill.learning.splits import cross_validation, sample
+from tidemill.learning.target_transform import TargetTransform
 from tidemill.rules import metrics
-from tidemill.rules.metrics import Outcomes
-from tidemill.spec import METRICS
 
-_BOOSTING = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
-_ESTIMATORS: dict[str, tuple[Any, Any]] = {
+_ESTIMATORS: dict[candidates.Kind, tuple[Any, Any]] = {
     "baseline": (DummyClassifier, DummyRegressor),
     "linear": (LogisticRegression, Ridge),
-    "boosting": _BOOSTING,
-    "boosting_slow": _BOOSTING,
-    "boosting_small": _BOOSTING,
+    "boosting": (HistGradientBoostingClassifier, HistGradientBoostingRegressor),
     "forest": (RandomForestClassifier, RandomForestRegressor),
+    "extra_trees": (ExtraTreesClassifier, ExtraTreesRegressor),
+    "network": (MLPClassifier, MLPRegressor),
 }
+#: Those that draw random numbers.
+_SEEDED = frozenset({"boosting", "forest", "extra_trees", "network"})
+#: A candidate that is still not done after so many seconds is given up before its function is stopped.
+MOST_SECONDS = 780.0
 
 
-def cross_validate(candidate: CandidateRef, plan: Plan, rows: Rows, clock: Callable[[], float]) -> CandidateResult:
+class TooSlow(Exception):
+    """A candidate takes far longer than was planned for."""
+
+
+@dataclass(frozen=True)
+class CrossValidated:
+    """A candidate's result, and what it says of rows that it was not fitted on; None when it could not be fitted."""
+
+    result: CandidateResult
+    out_of_fold: OutOfFold | None = None
+
+    def files(self, run_id: str) -> dict[str, bytes]:
+        """What the run keeps of it, by key; the result last, so that it never stands without its predictions."""
+        name = self.result.name
+        predicted = {} if self.out_of_fold is None else {keys.run_out_of_fold(run_id, name): self.out_of_fold.save()}
+        return predicted | {keys.run_candidate(run_id, name): dumps(self.result)}
+
+
+def cross_validate(
+    candidate: CandidateRef,
+    plan: Plan,
+    rows: Rows,
+    clock: Callable[[], float],
+    number: int = 1,
+    fraction: float = 1.0,
+) -> CrossValidated:
     """Every metric of the task over the folds of the training rows; an error is a result, too.
 
     Parameters
@@ -57,89 +88,133 @@ def cross_validate(candidate: CandidateRef, plan: Plan, rows: Rows, clock: Calla
         the training rows, with folds.
     clock
         seconds.
+    number, fraction
+        of the round: the candidate sees this share of the rows of each fold.
     """
+    if plan.task not in SUPERVISED:
+        from tidemill.learning.structure import fitting as structure
+
+        return CrossValidated(structure.cross_validate(candidate, plan, rows, clock), None)
     assert rows.folds is not None
     began = clock()
+    seen = sample(rows.folds, rows.target if plan.classes else None, fraction, plan.seed)
+    result = CandidateResult(candidate.name, candidate.params, {}, 0.0, round=number, rows=int(seen.sum()))
     try:
-        drawn = [
-            _fold_scores(candidate, plan, rows, learned, tested)
-            for learned, tested in cross_validation(rows.folds, plan.forward)
-        ]
+        found = _out_of_fold(candidate, plan, rows, seen, lambda: clock() - began)
+        cv = judging.spreads(plan, rows, found.predicted)
     except Exception as error:  # an estimator may raise anything; the search goes on without it
         message = " ".join(str(error).split())[:500]
-        return CandidateResult(
-            candidate.name, candidate.params, {}, clock() - began, f"{type(error).__name__}: {message}"
-        )
-    cv = {name: _spread([scores[name] for scores in drawn]) for name in METRICS[plan.task]}
-    defined = {name: spread for name, spread in cv.items() if spread is not None}
-    return CandidateResult(candidate.name, candidate.params, defined, clock() - began)
+        return CrossValidated(replace(result, seconds=clock() - began, error=f"{type(error).__name__}: {message}"))
+    return CrossValidated(replace(result, cv=cv, seconds=clock() - began), found)
 
 
 def score_of(result: CandidateResult, metric: str) -> CandidateScore:
     """What `train` returns of a candidate."""
     spread = result.cv.get(metric)
-    return CandidateScore(result.name, None if spread is None else spread.mean, result.seconds)
+    return CandidateScore(result.name, None if spread is None else spread.mean, result.seconds, result.round)
 
 
 # --- one fit -----------------------------------------------------------------------------------
 
 
-def fit(candidate: CandidateRef, plan: Plan, layout: Layout, table: np.ndarray, target: np.ndarray) -> Pipeline:
-    """A pipeline over the matrix of a layout, fitted.
+def family(candidate: CandidateRef) -> Family:
+    """The features that a candidate needs."""
+    return "linear" if candidates.kind(candidate.name) in ("linear", "network") else "tree"
+
+
+def features(plan: Plan, rows: Rows, learned: np.ndarray, needed: Family) -> tuple[FeaturePlan, np.ndarray]:
+    """The features of some rows: the plan, and the (rows learned from, width) matrix to fit with."""
+    columns = {name: values[learned] for name, values in rows.columns.items()}
+    return feature_plan.fit(
+        columns,
+        rows.target[learned],
+        inputs=plan.inputs,
+        task=plan.task,
+        classes=plan.classes,
+        options=plan.features,
+        family=needed,
+        seed=plan.seed,
+    )
+
+
+def fit(candidate: CandidateRef, plan: Plan, table: np.ndarray, target: np.ndarray) -> Pipeline:
+    """A candidate's estimator, fitted.
 
     Parameters
     ----------
     table
-        (rows, layout.width) float32.
+        (rows, width) float32 matrix of the features that the candidate's family needs.
     target
-        (rows,) values, or indices of the plan's classes.
+        (rows,) float64 values, transformed, or indices of the plan's classes.
     """
-    model = _pipeline(candidate, plan, layout)
-    names = np.array(plan.classes, dtype=object)
+    kind = candidates.kind(candidate.name)
+    seeded = {"random_state": plan.seed} if kind in _SEEDED else {}
+    estimator = _ESTIMATORS[kind][plan.task == "regression"](**candidate.params, **seeded)
+    # Boosting sends missing values where they help; linear features hold none.
+    missing = [] if kind in ("boosting", "linear", "network") else [_imputer()]
+    model = make_pipeline(*missing, estimator)
     with _quietly():
-        model.fit(table, names[target.astype(np.int64)] if plan.classes else target)
+        if plan.classes:
+            model.fit(table, target.astype(np.int64))
+        elif kind == "network":
+            # A network learns a scaled target; its last layer takes the scale back.
+            mean, spread = float(target.mean()), float(target.std()) or 1.0
+            model.fit(table, (target - mean) / spread)
+            estimator.coefs_[-1] *= spread
+            estimator.intercepts_[-1] = estimator.intercepts_[-1] * spread + mean
+        else:
+            model.fit(table, target)
     return model
 
 
-def _fold_scores(
-    candidate: CandidateRef, plan: Plan, rows: Rows, learned: np.ndarray, tested: np.ndarray
-) -> dict[str, float]:
-    layout = matrix.layout({name: values[learned] for name, values in rows.columns.items()})
-    table = layout.matrix(rows.columns)
-    model = fit(candidate, plan, layout, table[learned], rows.target[learned])
-    actual = rows.target[tested]
-    if not plan.classes:
-        return metrics.score(
-            METRICS[plan.task], Outcomes(actual, values=np.asarray(model.predict(table[tested]), np.float64))
-        )
-    # A fold may lack a class; what it never saw gets no probability.
-    probabilities = np.zeros((len(actual), len(plan.classes)))
-    probabilities[:, [plan.classes.index(name) for name in model.classes_]] = model.predict_proba(table[tested])
-    positive = 1 if plan.positive_class is None else plan.classes.index(plan.positive_class)
-    return metrics.score(METRICS[plan.task], Outcomes(actual, probabilities, positive=positive))
+def predict(model: Pipeline, plan: Plan, table: np.ndarray) -> np.ndarray:
+    """(rows,) float64 transformed values, or (rows, classes) probabilities."""
+    with _quietly():
+        if not plan.classes:
+            return np.asarray(model.predict(table), dtype=np.float64).reshape(-1)
+        # A fold may lack a class; what it never saw gets no probability.
+        probabilities = np.zeros((len(table), len(plan.classes)))
+        probabilities[:, model.classes_] = model.predict_proba(table)
+        return probabilities
 
 
-def _pipeline(candidate: CandidateRef, plan: Plan, layout: Layout) -> Pipeline:
-    kind = _ESTIMATORS[candidate.name][plan.task == "regression"]
-    seeded = {} if candidate.name in (candidates.BASELINE, "linear") else {"random_state": plan.seed}
-    estimator = kind(**candidate.params, **seeded)
-    if candidate.name == "linear":
-        return make_pipeline(_scaled(layout), estimator)
-    if candidate.name in ("forest", candidates.BASELINE):
-        return make_pipeline(_imputer(), estimator)
-    return make_pipeline(estimator)
+def _out_of_fold(
+    candidate: CandidateRef, plan: Plan, rows: Rows, seen: np.ndarray, spent: Callable[[], float]
+) -> OutOfFold:
+    """What the candidate says of each row that is tested; the target learned as it is, or transformed if better."""
+    assert rows.folds is not None
+    transform = TargetTransform() if plan.classes else target_transform.choose(rows.target[seen], plan.features)
+    if candidates.kind(candidate.name) == "baseline":
+        transform = TargetTransform()
+    tried = [TargetTransform()] if not transform.log or plan.features.transform_target == "auto" else []
+    tried += [transform] if transform.log else []
+    shape = (len(rows), len(plan.classes)) if plan.classes else (len(rows),)
+    found = [np.full(shape, np.nan) for _ in tried]
+    for learned, tested in cross_validation(rows.folds, plan.forward):
+        learned, tested = learned & seen, tested & seen
+        made, table = features(plan, rows, learned, family(candidate))
+        others = made.matrix({name: values[tested] for name, values in rows.columns.items()})
+        for one, predicted in zip(tried, found, strict=True):
+            model = fit(candidate, plan, table, one.forward(rows.target[learned]))
+            predicted[tested] = predict(model, plan, others)
+            if spent() > MOST_SECONDS:
+                raise TooSlow(f"given up after {spent():.0f} seconds: leave it out with the spec's candidates")
+    return _better(plan, rows, tried, found)
 
 
-def _scaled(layout: Layout) -> ColumnTransformer:
-    """Numbers imputed and scaled, categories one-hot; unknown and rare levels are all zeros."""
-    numbers = len(layout.numbers)
-    ranks = [np.arange(len(levels), dtype=np.float32) for levels in layout.levels.values()]
-    one_hot = OneHotEncoder(categories=ranks, handle_unknown="ignore", sparse_output=False, dtype=np.float32)
-    steps = [
-        ("numbers", make_pipeline(_imputer(), StandardScaler()), list(range(numbers))),
-        ("categories", one_hot, list(range(numbers, layout.width))),
-    ]
-    return ColumnTransformer([step for step in steps if step[2]])
+def _better(plan: Plan, rows: Rows, tried: list[TargetTransform], found: list[np.ndarray]) -> OutOfFold:
+    """The transform whose predictions are better by the deciding metric."""
+    turned = []
+    for transform, learned in zip(tried, found, strict=True):
+        known = ~np.isnan(learned.reshape(len(rows), -1)[:, 0])
+        # Metrics of squared errors want the mean, of which the logarithm's mean falls short.
+        if plan.metric in ("rmse", "r2"):
+            transform = transform.smeared(rows.target[known], learned[known])
+        turned.append(OutOfFold(transform.inverse(learned), transform))
+    if len(turned) == 1:
+        return turned[0]
+    means = [judging.mean(plan, rows, one.predicted) for one in turned]
+    return turned[metrics.best(plan.metric, means)]
 
 
 def _imputer() -> SimpleImputer:
@@ -152,9 +227,3 @@ def _quietly() -> Iterator[None]:
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
-
-
-def _spread(values: Sequence[float]) -> Spread | None:
-    """Mean and standard deviation of the folds where the metric is defined."""
-    defined = [value for value in values if not np.isnan(value)]
-    return Spread(float(np.mean(defined)), float(np.std(defined))) if defined else None

@@ -32,6 +32,8 @@ from tidemill.spec import METRICS, Spec, default_metric
 
 #: Levels of a category that a signature names.
 SHOWN_LEVELS = 50
+#: Characters of a text that it gives as an example.
+SHOWN_CHARACTERS = 200
 #: Names of classes that a score is usually about.
 _POSITIVE = frozenset({"1", "true", "yes", "y", "t", "positive", "pos"})
 
@@ -86,15 +88,14 @@ def prepare(
             raise SpecError(f"the spec names the metric {asked!r}, but the task is {task}: accepted are {accepted}")
     fairness.check(spec, task)
     compared = slices.sensitive_columns(spec.sensitive, name, profile.columns, raw)
+    unused = {"empty"} if task in SUPERVISED and spec.features.text_words else {"empty", "text"}
     inputs = tuple(
         replace(_input(column, raw[column.name]), masked=_action(column) == "mask")
         for column in profile.columns
-        if column.role in ("feature", "time") and column.type not in ("empty", "text") and column.name != name
+        if column.role in ("feature", "time") and column.type not in unused and column.name != name
     )
     if not inputs:
-        raise DataRefused(
-            "no column is left to learn from: upload a table with columns of numbers, categories or dates"
-        )
+        raise DataRefused("no column is left to learn from: upload a table with numbers, categories, dates or text")
     number = task == "regression"
     classes: tuple[str, ...] = ()
     if name is None:  # nothing is known of a row beside its columns
@@ -126,7 +127,7 @@ def prepare(
     extra = {column: values[held] for column, values in compared.items()}
     holdout = Rows({column: values[held] for column, values in encoded.items()}, target[held], extra=extra)
     if task in SUPERVISED:
-        width = len(encoded) + spec.features.text_words * sum(field.type == "text" for field in inputs)
+        width = len(encoded) + candidates.TEXT_WIDTH * sum(field.type == "text" for field in inputs)
         refs, rounds = candidates.planned(
             spec.candidates, task, len(train), width, len(classes), spec.folds, spec.search
         )
@@ -254,4 +255,6 @@ def _input(column: ColumnProfile, raw: np.ndarray) -> InputField:
         return field
     if column.type == "boolean":
         return replace(field, example=ranked[0] == "true")
+    if column.type == "text":
+        return replace(field, example=ranked[0][:SHOWN_CHARACTERS])
     return replace(field, categories=() if column.type == "date" else tuple(ranked[:SHOWN_LEVELS]), example=ranked[0])

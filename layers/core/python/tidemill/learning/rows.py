@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tidemill.contracts import Signature
+from tidemill.learning.structure.judged import Judged
 from tidemill.rules.metrics import Outcomes
 from tidemill.serving import columns
 from tidemill.serving.prediction import Prediction
@@ -70,9 +71,12 @@ def outcomes(rows: Rows, predicted: Prediction, signature: Signature) -> Outcome
 
 
 def save_prediction(prediction: Prediction) -> bytes:
-    """The bytes of an .npz file with labels and probabilities, or values."""
+    """The bytes of an .npz file with labels and probabilities, or values and their scale, or what has no target."""
+    if isinstance(prediction, Judged):
+        return prediction.save()
     if prediction.values is not None:
-        return columns.save({"value": prediction.values})
+        scale = {} if prediction.scale is None else {"scale": prediction.scale}
+        return columns.save({"value": prediction.values} | scale)
     if prediction.labels is None or prediction.probabilities is None:
         raise ValueError("a prediction has labels and probabilities, or values")
     return columns.save(
@@ -85,6 +89,8 @@ def load_prediction(data: bytes) -> Prediction:
     """The prediction that `save_prediction` wrote."""
     entries = columns.load(data)
     if "value" in entries:
-        return Prediction(values=entries["value"])
+        return Prediction(values=entries["value"], scale=entries.get("scale"))
+    if "label" not in entries:
+        return Judged.load(entries)
     label = entries.pop("label")
     return Prediction(labels=label, probabilities=np.column_stack(list(entries.values())))
