@@ -286,12 +286,16 @@ def test_names_in_the_spec_that_do_not_fit(validate: Any, spec: dict[str, Any], 
     assert message in check.detail
 
 
-def test_free_text_is_said_not_to_be_learned_from(validate: Any) -> None:
+def test_free_text_is_learned_from_unless_the_spec_leaves_it_out(validate: Any) -> None:
     text = churn(note=lambda i: f"a long sentence with many words and number {i}", churn=lambda i: i % 2)
-    found = validate(text, {"target": "churn"})
-    assert found.check("text_column").column == "note"
-    only = validate(text, {"target": "churn", "ignore": ["tenure", "plan"]})
-    assert only.check("features_left").verdict == "refuse"
+    found = validate(text, {"target": "churn"}).check("text_column")
+    assert (found.column, found.verdict) == ("note", "pass")
+    only = {"target": "churn", "ignore": ["tenure", "plan"]}
+    assert validate(text, only).check("features_left").verdict == "pass"
+    without = validate(text, only | {"features": {"text_words": 0}})
+    assert without.check("text_column").verdict == "warn"
+    assert "text_words" in without.check("text_column").detail
+    assert without.check("features_left").verdict == "refuse"
 
 
 # --- leaks -------------------------------------------------------------------------------------

@@ -172,7 +172,7 @@ class _Validation:
                 self._check_time_order(columns, assigned, chosen, task, classes)
         self._check_copies(columns, assigned, rows, duplicates)
         if task is not None:
-            self._check_features(columns, assigned)
+            self._check_features(columns, assigned, chosen is not None and self.spec.features.text_words > 0)
         if task not in (None, "regression") and chosen is not None:
             counted[chosen.index] = replace(counted[chosen.index], top=classes[: statistics.TOP])
         profile = Profile(
@@ -368,25 +368,30 @@ class _Validation:
         codes = {top.value: code for code, top in enumerate(classes)}
         return np.array([codes.get(text, len(codes)) for text in self._load(f"{chosen.cell}::VARCHAR", part)])
 
-    def _check_features(self, columns: Sequence[Column], assigned: Sequence[Assigned]) -> None:
+    def _check_features(self, columns: Sequence[Column], assigned: Sequence[Assigned], words: bool) -> None:
+        """Whether something can be learned from; `words`: whether free text counts."""
         left = [
             column for column, one in zip(columns, assigned, strict=True) if one.role in ("feature", "time", "group")
         ]
         for column in left:
-            if column.type == "text":
-                detail = (
-                    f"{column.name!r} holds free text, from which nothing is learned: turn what it says into columns"
+            if column.type == "text" and words:
+                detail = f"{column.name!r} holds free text: the model learns from which words occur in it"
+                self.checks.passed("text_column", detail, column.name)
+            elif column.type == "text":
+                why = (
+                    "features.text_words of the spec is 0" if self.spec.features.text_words == 0 else "without a target"
                 )
+                detail = f"{column.name!r} holds free text, from which nothing is learned: {why}"
                 self.checks.found("text_column", "warn", detail, column.name)
             if column.name == self.spec.time_column and column.type not in ("date", "integer", "number"):
                 detail = f"the time column {column.name!r} holds {column.type}, not dates or numbers: correct it"
                 self.checks.found("spec_names", "refuse", detail, column.name)
-        features = sum(column.type != "text" and column.name != self.spec.group_column for column in left)
+        features = sum((words or column.type != "text") and column.name != self.spec.group_column for column in left)
         if features or self.spec.feature_sets:
             shared = ", and what is joined from feature sets" if self.spec.feature_sets else ""
             self.checks.passed("features_left", f"{features} columns can be learned from{shared}")
         else:
-            detail = "no column is left to learn from: upload a table with columns of numbers, categories or dates"
+            detail = "no column is left to learn from: upload a table with numbers, categories, dates or text"
             self.checks.found("features_left", "refuse", detail)
 
     def _without_leaks(

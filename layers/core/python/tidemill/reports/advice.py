@@ -21,7 +21,7 @@ ADVICE: dict[str, str] = {
     "empty_column": "Nothing to do if it is meant to be empty; the model does not use it.",
     "constant_column": "Nothing to do if it never varies; the model does not use it.",
     "id_column": "Nothing to do if it only names rows; the model does not use it.",
-    "text_column": "If a part of the text matters, give it a column of its own, with a few words to choose from.",
+    "text_column": "Words are counted, not understood: give what matters a column of its own, with few levels.",
     "mixed_values": "Words among numbers often stand for missing; `missing_values` in the spec names them.",
     "ambiguous_dates": "Write dates as year, month, day: 2026-11-23 has one meaning.",
     "infinite_values": "Check where they come from; mostly it is a division by zero.",
