@@ -15,7 +15,7 @@ from tidemill.aws.feature_sets import BUSY, FeatureSets
 from tidemill.aws.objects import Objects
 from tidemill.aws.registry import Registry
 from tidemill.contracts import FeatureSetRun, Ingested, from_json, to_json
-from tidemill.data import feature_set
+from tidemill.data import feature_join, feature_set
 from tidemill.spec import FeatureSetDeclaration
 
 logger = Logger(service="ingest")
@@ -24,8 +24,7 @@ logger = Logger(service="ingest")
 def ingest(run: FeatureSetRun, max_mb: int, rows: int, stored: FeatureSets, work: Path, now: datetime) -> Ingested:
     """Store the set's new version, and in batches of rows what changes online; or say that it is not our turn."""
     declared = stored.declaration(FeatureSetDeclaration, run.feature_set)
-    unfinished = stored.take_turn(run, now)
-    if unfinished is None:
+    if (unfinished := stored.take_turn(run, now)) is None:
         return BUSY
     current = stored.current(run.feature_set, work)
     made = feature_set.ingest(
@@ -33,7 +32,7 @@ def ingest(run: FeatureSetRun, max_mb: int, rows: int, stored: FeatureSets, work
         size=run.source.size,
         name=keys.parse_upload(run.source.key).file,
         declared=declared,
-        current=current and feature_set.Version(*current),
+        current=current and feature_join.Version(*current),
         unfinished=[stored.download(run.feature_set, version, work / version) for version in unfinished],
         work=Path(tempfile.mkdtemp(dir=work)),
         max_bytes=max_mb * 2**20,

@@ -114,6 +114,7 @@ def _lineage(lineage: Lineage) -> RenderableType:
             ("candidate", f"{lineage.candidate} ({parameters}), seed {lineage.seed}"),
             ("table", f"s3://{source.bucket}/{source.key}"),
             ("data version", lineage.dataset_version),
+            *((f"features of {name}", version) for name, version in sorted(lineage.feature_sets.items())),
             ("spec", lineage.spec_sha256),
             ("code", lineage.code_version),
             ("graph", lineage.onnx_sha256),

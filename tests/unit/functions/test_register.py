@@ -10,12 +10,14 @@ from tidemill import keys
 from tidemill.contracts import (
     DatasetRef,
     Evaluation,
+    FeatureSetRef,
     Fit,
     Interval,
     Lineage,
     Parity,
     Registered,
     Run,
+    Signature,
     Source,
     dumps,
     loads,
@@ -27,6 +29,13 @@ RUN = Run("ab" * 16, "churn", Source("data", "incoming/churn/a.csv", "v", "e", 1
 AT = "2026-03-04T06:00:00Z"
 EVALUATION = Evaluation(
     "binary", "Churn", "roc_auc", "linear", 20, {"roc_auc": Interval(0.8, 0.7, 0.9)}, {}, (), (), Parity(20, True, 0, 1)
+)
+SIGNATURE = Signature(
+    "churn",
+    "binary",
+    "Churn",
+    (),
+    feature_sets=(FeatureSetRef("customers", "customer_id", ("customers__age",), version="f1"),),
 )
 
 
@@ -47,7 +56,7 @@ class World:
             keys.run_fit(RUN.run_id): dumps(Fit("linear", {"C": 1.0}, 7, {"numpy": "2.0"}, "3.13")),
             keys.run_evaluation(RUN.run_id): dumps(EVALUATION),
             keys.run_model(RUN.run_id): b"graph",
-            keys.run_signature(RUN.run_id): b"{}",
+            keys.run_signature(RUN.run_id): dumps(SIGNATURE),
             keys.run_profile(RUN.run_id): b"{}",
         }
         self.written = []
@@ -87,6 +96,7 @@ def test_the_number_comes_before_the_files(app):
     }
     lineage = loads(Lineage, world.files[keys.model("churn", 4, "lineage.json")])
     assert (lineage.seed, lineage.packages, lineage.dataset_version) == (7, {"numpy": "2.0"}, "d1")
+    assert lineage.feature_sets == {"customers": "f1"}
     assert (world.facts["metric"], world.facts["value"], world.facts["actor"]) == ("roc_auc", 0.8, "ada")
     assert world.facts["onnx_sha256"] == lineage.onnx_sha256
 

@@ -36,7 +36,16 @@ LOWER_IS_BETTER = frozenset(
 
 #: Candidates of tasks with a target, by name; `learning/candidates.py` says what each is.
 CANDIDATES = (
-    *("baseline", "linear", "linear_strong", "linear_weak", "boosting", "boosting_slow", "boosting_small", "boosting_narrow"),
+    *(
+        "baseline",
+        "linear",
+        "linear_strong",
+        "linear_weak",
+        "boosting",
+        "boosting_slow",
+        "boosting_small",
+        "boosting_narrow",
+    ),
     *("boosting_pairs", "boosting_fine", "boosting_large", "forest", "extra_trees", "network"),
 )
 #: Candidates of tasks without a target; `learning/structure/candidates.py` says what each is.
@@ -227,6 +236,10 @@ class FeatureSetDeclaration:
 
     key: str = field(default="", metadata={"help": "the column that names the entity"})
     time: str | None = field(default=None, metadata={"help": "the column that says since when a row is known"})
+    personal_data: Literal["warn", "drop", "refuse"] = field(
+        default="warn",
+        metadata={"help": "warn of columns of personal data, keep no values of them, or refuse the table"},
+    )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import hashlib
 from tidemill import keys
 from tidemill.aws.objects import Objects
 from tidemill.aws.registry import Registry
-from tidemill.contracts import Evaluation, Fit, Lineage, Run
+from tidemill.contracts import Evaluation, Fit, Lineage, Run, Signature
 from tidemill.errors import NotFound
 
 
@@ -26,6 +26,7 @@ def lineage(
     if dataset is None:
         raise NotFound(f"run {run.run_id} has accepted no table, so there is nothing to register")
     fit = objects.get_contract(Fit, bucket, keys.run_fit(run.run_id))
+    signature = objects.get_contract(Signature, bucket, keys.run_signature(run.run_id))
     return Lineage(
         run_id=run.run_id,
         dataset_version=dataset.version,
@@ -38,6 +39,7 @@ def lineage(
         params=fit.params,
         seed=fit.seed,
         onnx_sha256=hashlib.sha256(objects.get(bucket, keys.run_model(run.run_id))).hexdigest(),
+        feature_sets={ref.name: ref.version for ref in signature.feature_sets},
     )
 
 

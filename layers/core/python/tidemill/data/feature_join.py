@@ -21,7 +21,6 @@ from tidemill.data import dates, statistics
 from tidemill.data.checks import Checks
 from tidemill.data.column_types import Column
 from tidemill.data.database import connect, identifier, limit_memory, literal
-from tidemill.data.feature_set import TIMES, Version, comparable
 from tidemill.data.parquet import plain
 from tidemill.errors import DataRefused, SpecError
 from tidemill.serving.feature_lookup import FeatureLookup, entity, feature
@@ -31,8 +30,24 @@ from tidemill.spec import FeatureSetUse, Spec
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
+#: Types that the two sides of a comparison of times may have.
+TIMES: tuple[ColumnType, ...] = ("date", "integer", "number")
 #: Gives the current version of a feature set, its profile and table; None when it has none.
 Current = Callable[[str], tuple[str, Profile, Path] | None]
+
+
+@dataclass(frozen=True)
+class Version:
+    """A stored version of a feature set."""
+
+    version: str  #: hash of its content
+    profile: Profile
+    table: Path  #: its canonical Parquet
+
+
+def comparable(value: str, kind: ColumnType) -> str:
+    """SQL for a stored time as a number: microseconds since 1970 of a date, else the number itself."""
+    return f"epoch_us({dates.ISO.sql(value)})" if kind == "date" else f"{value}::DOUBLE"
 
 
 class FeatureTable:

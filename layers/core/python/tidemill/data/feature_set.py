@@ -11,17 +11,19 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
-from tidemill.contracts import Check, ColumnProfile, ColumnType, Profile, Role
-from tidemill.data import column_types, dates, parquet, statistics
+from tidemill.contracts import Check, ColumnProfile, PersonalDataHandling, Profile, Role
+from tidemill.data import column_types, dates, parquet, personal_data, statistics
 from tidemill.data.checks import Checks
 from tidemill.data.column_types import Column
 from tidemill.data.content import check_size
 from tidemill.data.database import identifier, literal
+from tidemill.data.feature_join import TIMES, Version, comparable
+from tidemill.data.personal_kinds import NAMES
 from tidemill.data.reading import Table, read_table
 from tidemill.errors import DataRefused
 from tidemill.serving.feature_lookup import MAX_KEY_BYTES
@@ -29,17 +31,6 @@ from tidemill.spec import FeatureSetDeclaration
 
 #: The canonical table of the set's new version, in the work folder.
 TABLE = "data.parquet"
-#: Types that the two sides of a comparison of times may have.
-TIMES: tuple[ColumnType, ...] = ("date", "integer", "number")
-
-
-@dataclass(frozen=True)
-class Version:
-    """A stored version of a feature set."""
-
-    version: str  #: hash of its content
-    profile: Profile
-    table: Path  #: its canonical Parquet
 
 
 class FeatureSet:
@@ -174,10 +165,6 @@ class _Ingestion:
                 raise DataRefused(
                     f"the table has no column {name!r}, which is the {field} of the feature set: {listed}"
                 )
-        lower = [name.lower() for name in names]
-        for name in names:
-            if lower.count(name.lower()) > 1:
-                raise DataRefused(f"two columns are named {name!r} but for upper and lower case: rename one")
         column_types.create_cells(self.connection, len(names), ())
         declared = {name: column.type for name, column in self.known.items() if column.type != "empty"}
         found = {column.name: column for column in column_types.infer(self.table, declared)}
@@ -185,8 +172,10 @@ class _Ingestion:
             for oddity in column.oddities:
                 if oddity.check == "declared_type":
                     found[name] = self._widened(column, oddity.detail)
-                else:
-                    self.checks.found(oddity.check, "warn", oddity.detail, name)
+        self._withhold_personal_data(found)
+        for name, column in found.items():
+            for oddity in column.oddities:
+                self.checks.found(oddity.check, "warn", oddity.detail, name)
         key = found[self.declared.key]
         if key.type == "number":
             raise DataRefused(f"the key {key.name!r} holds numbers that are not whole: a key is text or a whole number")
@@ -195,6 +184,25 @@ class _Ingestion:
         for assumption in self.table.reading.assumptions:
             self.checks.found("reading_assumption", "warn", assumption)
         return found
+
+    def _withhold_personal_data(self, found: dict[str, Column]) -> None:
+        """Empty the features of personal data, or refuse the table, as the declaration says; a key stays what it is."""
+        policy = PersonalDataHandling(self.declared.personal_data)
+        columns = [column for name, column in found.items() if name != self.declared.key]
+        key = personal_data.recognise(self.connection, [found[self.declared.key]])
+        columns = personal_data.decided(columns, personal_data.recognise(self.connection, columns), policy)
+        for column in columns:
+            if column.personal_data is None:
+                continue
+            held = f"{column.name!r} holds {NAMES[column.personal_data.kind]}"
+            if self.declared.personal_data == "refuse":
+                raise DataRefused(f"{held}, and the feature set refuses personal data: leave the column out")
+            kept = "none of its values was kept" if self.declared.personal_data == "drop" else "it is kept as it is"
+            self.checks.found("personal_data", "warn", f"{held}: {kept}", column.name)
+            found[column.name] = personal_data.withheld(column, None)
+        for name, one in key.items():
+            detail = f"the key {name!r} holds {NAMES[one.kind]}, and a key is kept as it is: use an id of your own"
+            self.checks.found("personal_data", "warn", detail, name)
 
     def _widened(self, column: Column, problem: str) -> Column:
         """Whole numbers may become numbers, since models take both as floats; any other new type is refused."""
@@ -362,19 +370,16 @@ class _Ingestion:
 def _stored(uploaded: Column, column: Column) -> str:
     """SQL from a text cell to what the canonical table holds."""
     value = f"({uploaded.value()})"
-    if column.type == "number":
-        return f"{value}::DOUBLE"
-    if column.index == 0:
-        return f"{value}::VARCHAR"
-    return f"({uploaded.date.iso(value)})" if uploaded.date else value
+    return f"({uploaded.date.iso(value)})" if uploaded.date else f"{value}::{_kind(column)}"
+
+
+def _kind(column: Column) -> str:
+    """The type of a canonical column in the database; a key is always text."""
+    return "VARCHAR" if column.index == 0 else {"integer": "BIGINT", "number": "DOUBLE"}.get(column.type, "VARCHAR")
 
 
 def _cell_of(column: Column, known: dict[str, ColumnProfile]) -> str:
-    if column.name not in known:
-        return "NULL"
-    name = identifier(column.name)
-    kind = "VARCHAR" if column.index == 0 else {"integer": "BIGINT", "number": "DOUBLE"}.get(column.type, "VARCHAR")
-    return f"{name}::{kind}"
+    return f"{identifier(column.name) if column.name in known else 'NULL'}::{_kind(column)}"
 
 
 def _source(path: Path) -> str:
@@ -384,11 +389,6 @@ def _source(path: Path) -> str:
 def _since(columns: Sequence[Column]) -> str:
     """SQL for a stored time as a number that can be compared: microseconds since 1970, or the number itself."""
     return comparable(columns[1].cell, columns[1].type)
-
-
-def comparable(value: str, kind: ColumnType) -> str:
-    """SQL for a stored time as a number: microseconds since 1970 of a date, else the number itself."""
-    return f"epoch_us({dates.ISO.sql(value)})" if kind == "date" else f"{value}::DOUBLE"
 
 
 def _newest(cells: Sequence[str], source: str) -> str:

@@ -11,6 +11,16 @@ from tidemill.reports.elements import Records, Section, facts, mark, parameters,
 from tidemill.reports.glossary import term
 from tidemill.reports.markup import Content, Html, join, tag
 
+#: Of a task without a target: an answer, and what is in it.
+_ANSWERS = {
+    "clustering": ('{"cluster": "2", "distance": 0.7}', "its cluster, and the distance to the cluster’s centre"),
+    "anomaly_detection": (
+        '{"anomaly": true, "score": 0.991}',
+        "whether it is an anomaly, and the share of the training rows that are less strange",
+    ),
+    "dimensionality_reduction": ('{"components": [...]}', "its components, the first one first"),
+}
+
 
 def release(records: Records) -> Section | None:
     """The gates with their verdicts, and the parity proof."""
@@ -25,7 +35,12 @@ def release(records: Records) -> Section | None:
     ]
     parity = evaluation.parity
     proven = parity.labels_equal and parity.max_difference <= parity.tolerance
-    same = "the same class and scores" if evaluation.task != "regression" else "the same values"
+    same = {
+        "regression": "the same values",
+        "clustering": "the same clusters and distances",
+        "dimensionality_reduction": "the same components",
+        "anomaly_detection": "the same scores",
+    }.get(evaluation.task, "the same class and scores")
     proof = tag(
         "li",
         mark("pass" if proven else "refuse", "Proven" if proven else "Refused"),
@@ -87,6 +102,12 @@ def usage(records: Records) -> Section | None:
             "The answer is ",
             tag("code", '{"predictions": [...]}'),
             f" with one number, the predicted {document.target}, for each row sent.",
+        )
+    elif document.task in _ANSWERS:
+        answer = join(
+            "The answer is ",
+            tag("code", f'{{"predictions": [{_ANSWERS[document.task][0]}, ...]}}'),
+            f" with one object for each row sent: {_ANSWERS[document.task][1]}.",
         )
     else:
         classes = signature.classes if signature else ()
@@ -223,12 +244,14 @@ def origin(records: Records) -> Section:
     if lineage:
         packages = ", ".join(f"{name} {version}" for name, version in sorted(lineage.packages.items()))
         params = parameters(lineage.params)
+        shared = sorted(lineage.feature_sets.items())
         pairs += [
             ("Model", join(lineage.candidate, f" ({params})" if params else None)),
             (term("onnx", "ONNX file"), join("SHA-256 ", code(lineage.onnx_sha256))),
             ("Spec", join("SHA-256 ", code(lineage.spec_sha256))),
             (term("code_version", "Code version"), code(lineage.code_version)),
             (term("seed", "Seed"), str(lineage.seed)),
+            *([("Shared features", ", ".join(map(" version ".join, shared)))] if shared else []),
             ("Python", lineage.python),
             ("Packages", packages),
         ]
