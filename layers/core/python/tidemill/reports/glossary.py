@@ -12,6 +12,8 @@ TERMS: dict[str, tuple[str, str]] = {
         "A name such as champion that points to one version of a model. Clients call the alias, so the "
         "version behind it can change without them.",
     ),
+    "anomaly": ("anomaly", "A row that is unlike the rows of the training table."),
+    "anomaly_score": ("anomaly score", "The share of the training rows that are less strange than a row: 0 to 1."),
     "average_precision": (
         "average precision",
         "The share of flagged rows that are truly positive, averaged over every place where the list of "
@@ -23,8 +25,8 @@ TERMS: dict[str, tuple[str, str]] = {
     ),
     "baseline": (
         "baseline",
-        "A model that ignores every column: it always answers the most common class, or the average. Whatever "
-        "is no better has learned nothing.",
+        "A model that ignores every column: it always answers the most common class, or the average. Without a target: "
+        "what the same method finds in rows without any structure. Whatever is no better has learned nothing.",
     ),
     "boosting": (
         "gradient boosting",
@@ -56,7 +58,9 @@ TERMS: dict[str, tuple[str, str]] = {
         "check",
         "A test of the data before anything is learned from it. It passes, warns, or refuses the table.",
     ),
+    "cluster": ("cluster", "A group of rows that are more like each other than like the rows of other groups."),
     "class": ("class", "One of the answers that the model can give."),
+    "component": ("component", "A weighted sum of the columns that stands for what they have in common."),
     "code_version": (
         "code version",
         "A fingerprint of Tidemill’s own source code. The same version runs the same code.",
@@ -69,6 +73,15 @@ TERMS: dict[str, tuple[str, str]] = {
         "cross-validation",
         "The training rows are split into parts (folds); each part is predicted by a model fitted on the "
         "others. It shows how well a candidate does on rows it has not seen.",
+    ),
+    "davies_bouldin": (
+        "Davies–Bouldin index",
+        "How wide clusters are, compared with how far they lie apart, of the most similar pairs. Lower is better.",
+    ),
+    "data_contract": (
+        "data contract",
+        "What every table of a project must hold, column by column: types, how much is filled in, values, ranges. The "
+        "first accepted table suggests it, the spec changes it, and later tables are held to it.",
     ),
     "dataset_version": (
         "dataset version",
@@ -90,6 +103,11 @@ TERMS: dict[str, tuple[str, str]] = {
     "equal_opportunity": (
         "equal opportunity",
         "Whether the model finds as large a share of the truly positive rows at every level of a column.",
+    ),
+    "explained_variance": (
+        "explained variance",
+        "The share of what differs between rows, over all columns, that is still there when the rows are rebuilt from "
+        "the components.",
     ),
     "f1": ("F1", "A balance of precision and recall in one number: it is high only when both are. 1 is perfect."),
     "f1_macro": ("macro F1", "The F1 of each class, averaged, so that a rare class counts as much as a common one."),
@@ -119,6 +137,11 @@ TERMS: dict[str, tuple[str, str]] = {
         "A column that gives the target away, because it is only known once the outcome is. A model that uses "
         "it looks perfect and is worthless in practice.",
     ),
+    "isolation_forest": (
+        "isolation forest",
+        "Many trees that cut the rows at random; a row that stands alone after few cuts is strange.",
+    ),
+    "kmeans": ("k-means", "Finds centres such that rows are as near to their own as possible."),
     "lineage": (
         "lineage",
         "What a model was made from: data, code, packages, parameters and seed. With it the model can be made again.",
@@ -133,6 +156,10 @@ TERMS: dict[str, tuple[str, str]] = {
         "MAE",
         "Mean absolute error: how far predictions are from the truth, on average, in the target’s own unit.",
     ),
+    "mahalanobis": (
+        "Mahalanobis distance",
+        "How far a row is from the middle, measured by how much the columns spread and how they go together.",
+    ),
     "margin": ("margin", "How much worse than the champion a new model may be and still replace it."),
     "median_absolute_error": (
         "median absolute error",
@@ -143,6 +170,10 @@ TERMS: dict[str, tuple[str, str]] = {
     "parity": (
         "parity proof",
         "Every holdout row is predicted twice, by the fitted model and by its exported file; both must say the same.",
+    ),
+    "pca": (
+        "principal components",
+        "The weighted sums of the columns that keep most of what differs between rows, one after the other.",
     ),
     "positive_class": ("positive class", "In a yes-or-no question, the answer that the scores are about."),
     "positive_rate": ("positive rate", "The share of rows that get the positive answer, right or wrong."),
@@ -165,6 +196,14 @@ TERMS: dict[str, tuple[str, str]] = {
         "always answering the average.",
     ),
     "recall": ("recall", "Of the rows that truly are positive, the share that the model finds."),
+    "reconstruction": (
+        "reconstruction error",
+        "What is left of a row when it is rebuilt from a few components: strange rows are rebuilt badly.",
+    ),
+    "reconstruction_rmse": (
+        "reconstruction RMSE",
+        "How far rows rebuilt from the components are from the real ones, in standard deviations of the columns.",
+    ),
     "residual": (
         "error",
         "The predicted value minus the actual one: above 0 is predicted too high, below 0 too low.",
@@ -187,8 +226,22 @@ TERMS: dict[str, tuple[str, str]] = {
     "role": ("role", "What a column is used for: a feature, the target, or something the model leaves out."),
     "run": ("run", "One passage of a table through Tidemill, from upload to verdict."),
     "seed": ("seed", "The number from which every random choice is drawn. The same seed gives the same model."),
+    "shuffled_auc": (
+        "AUC against shuffled rows",
+        "Given a real row and one whose columns were shuffled among the rows, how often the shuffled one gets the "
+        "higher score. 1 is perfect, 0.5 is guessing.",
+    ),
+    "silhouette": (
+        "silhouette",
+        "How much nearer rows are to their own cluster than to the next one. 1 is perfect, 0 is no difference.",
+    ),
     "signature": ("signature", "The columns that a model takes and what it answers."),
     "slice": ("slice", "A part of the rows: those of one level or range of a column, or of two."),
+    "stability": (
+        "stability",
+        "How far models of two separate halves of the training rows agree on new rows: the adjusted Rand index of "
+        "their clusters, or the rank correlation of their scores. 1 is the same answer, 0 is chance.",
+    ),
     "standard_deviation": ("standard deviation", "How far values typically lie from their average."),
     "successive_halving": (
         "successive halving",

@@ -15,8 +15,9 @@ from typing import Literal
 from tidemill.contracts import Evaluation, Interval
 from tidemill.reports import formats
 
-#: Metrics of one scale can share an axis: shares of 1, errors in the target's unit, and the two losses.
-Scale = Literal["share", "target", "log_loss", "brier"]
+#: Metrics of one scale can share an axis: shares of 1, errors in the target's unit, the two losses, how far clusters
+#: overlap, and standard deviations.
+Scale = Literal["share", "target", "log_loss", "brier", "overlap", "spread"]
 
 
 def _identity(value: float) -> float:
@@ -89,6 +90,30 @@ METRICS: dict[str, MetricWords] = {
         "target",
         _identity,
         "half of its predictions of {target} miss by less than {value}",
+    ),
+    "silhouette": MetricWords(
+        "silhouette", "share", _identity, "its clusters stand apart by a silhouette of {value} out of 1"
+    ),
+    "davies_bouldin": MetricWords(
+        "Davies–Bouldin index", "overlap", _identity, "its clusters overlap by an index of {value}, best near 0"
+    ),
+    "stability": MetricWords(
+        "stability", "share", _identity, "models of two halves of the rows agree by {value} out of 1"
+    ),
+    "explained_variance": MetricWords(
+        "explained variance", "share", _percent, "its components keep {value}% of what differs between rows", "%"
+    ),
+    "reconstruction_rmse": MetricWords(
+        "reconstruction RMSE",
+        "spread",
+        _identity,
+        "rows rebuilt from its components typically miss by {value} standard deviations",
+    ),
+    "shuffled_auc": MetricWords(
+        "AUC against shuffled rows",
+        "share",
+        _percent,
+        "it finds a row with shuffled columns stranger than a real one {value} times in 100",
     ),
 }
 

@@ -16,13 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidemill.contracts import Evaluation, Lineage, Profile, RunDocument, Signature
+from tidemill.contracts import SUPERVISED, DataContract, Evaluation, Lineage, Profile, RunDocument, Signature
 from tidemill.reports import (
     charts,
+    contract_section,
     data_sections,
     model_sections,
     release_sections,
     search_sections,
+    structure_sections,
     summary,
     trust_sections,
     verdict,
@@ -42,10 +44,17 @@ _USUAL: tuple[Callable[[Records], Section | None], ...] = (
     search_sections.search,
     data_sections.findings,
     data_sections.data,
+    contract_section.contract,
     release_sections.release,
     release_sections.usage,
     release_sections.cost,
     release_sections.origin,
+)
+_WITHOUT_TARGET: tuple[Callable[[Records], Section | None], ...] = (
+    model_sections.quality,
+    structure_sections.found,
+    structure_sections.drivers,
+    *_USUAL[_USUAL.index(search_sections.search) :],
 )
 #: What a refusal is about comes first.
 _FIRST = {
@@ -61,6 +70,7 @@ def render(
     evaluation: Evaluation | None = None,
     lineage: Lineage | None = None,
     signature: Signature | None = None,
+    contract: DataContract | None = None,
 ) -> str:
     """The report of a run that has ended, as the text of `report.html`.
 
@@ -75,10 +85,12 @@ def render(
     evaluation : the holdout evaluation, once a candidate was refitted
     lineage : what the model was made from, once it was registered
     signature : the model's inputs, from which the example call is made
+    contract : the data contract that the table was held to, or suggests
     """
-    records = Records(document, profile, evaluation, lineage, signature)
+    records = Records(document, profile, evaluation, lineage, signature, contract)
     first = _FIRST.get(document.status)
-    builders = _USUAL if first is None else (first, *(builder for builder in _USUAL if builder is not first))
+    usual = _WITHOUT_TARGET if evaluation and evaluation.task not in SUPERVISED else _USUAL
+    builders = usual if first is None else (first, *(builder for builder in usual if builder is not first))
     found = [section for section in (builder(records) for builder in builders) if section]
     head = verdict.verdict(records)
     words = Section("words", "Words used here", glossary(join(head, *(part.body for part in found))))

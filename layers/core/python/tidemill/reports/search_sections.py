@@ -28,6 +28,11 @@ KINDS = (
     ("forest", "forest", "a shallow random forest"),
     ("extra_trees", "forest", "a forest of trees that split at random"),
     ("network", "network", "a small neural network"),
+    ("kmeans", "kmeans", "the nearest of some centres"),
+    ("pca", "pca", "principal components"),
+    ("mahalanobis", "mahalanobis", "the distance from the middle"),
+    ("reconstruction", "reconstruction", "what a few components cannot rebuild"),
+    ("isolation_forest", "isolation_forest", "how few random cuts set a row apart"),
     ("ensemble", "ensemble", "several candidates that vote"),
 )
 

@@ -20,6 +20,12 @@ STAGES = {
     "deploy": "putting the model into service",
     "conclude": "concluding the run",
 }
+#: What the baseline of a task without a target is.
+_BASELINES = {
+    "clustering": "Looking for clusters where there are none, in one cloud of rows of the same spread,",
+    "dimensionality_reduction": "A baseline of as many directions drawn at random",
+    "anomaly_detection": "A baseline that gives every row the same score",
+}
 
 
 def file_name(document: RunDocument) -> str:
@@ -121,7 +127,9 @@ def quality(document: RunDocument, evaluation: Evaluation | None = None) -> str 
         sentences.append(f"We are 95% sure that the true figure lies between {plain.low}{unit} and {plain.high}{unit}.")
     if evaluation and metric in evaluation.baseline:
         guess = metric_words.plain_number(metric, evaluation.baseline[metric], interval)
-        sentences.append(f"A baseline that ignores every column gets {guess}{unit}.")
+        sentences.append(
+            f"{_BASELINES.get(evaluation.task, 'A baseline that ignores every column')} gets {guess}{unit}."
+        )
     if evaluation and evaluation.champion and metric in evaluation.champion.holdout:
         champion = evaluation.champion
         theirs = metric_words.plain_number(metric, champion.holdout[metric].value, interval)
