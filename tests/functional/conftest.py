@@ -240,6 +240,8 @@ def trained(uploaded: Run, objects: Objects, registry: Registry) -> Run:
     put(keys.run_fit(run_id), Fit("boosting", {"max_iter": 100}, 0, {"scikit-learn": "1.9.1"}, "3.13.1"))
     put(keys.run_signature(run_id), Signature("churn", "binary", "Churn", fields, ("No", "Yes"), "Yes"))
     objects.put(ARTIFACTS, keys.run_model(run_id), b"onnx graph")
+    put(keys.run_features(run_id), {"families": {"tree": {"width": 2}}})
+    objects.put(ARTIFACTS, keys.run_background(run_id), b"some rows")
     put(
         keys.run_evaluation(run_id),
         Evaluation(

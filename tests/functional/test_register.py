@@ -30,13 +30,16 @@ def test_a_run_becomes_one_version_with_all_its_files(
         answer = register.handler({"run": to_json(trained)}, None)
         assert {"model": "churn", "version": 1, "approval_hours": None}.items() <= answer.items()
     assert [head.key.rpartition("/")[2] for head in objects.list(ARTIFACTS, "models/churn/1/")] == [
+        "background.npz",
         "evaluation.json",
+        "features.json",
         "lineage.json",
         "model.onnx",
         "profile.json",
         "signature.json",
     ]
     assert objects.get(ARTIFACTS, keys.model("churn", 1, "model.onnx")) == b"onnx graph"
+    assert objects.get(ARTIFACTS, keys.model("churn", 1, "background.npz")) == b"some rows"
     assert objects.get_contract(Signature, ARTIFACTS, keys.model("churn", 1, "signature.json")).target == "Churn"
     (version,) = registry.versions("churn")
     assert (version.metric, version.value, version.task) == ("roc_auc", 0.845, "binary")

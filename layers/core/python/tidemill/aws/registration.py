@@ -57,6 +57,8 @@ def register(run: Run, bucket: str, objects: Objects, registry: Registry, made_f
     files: dict[keys.ModelFile, str] = {
         "model.onnx": keys.run_model(run.run_id),
         "signature.json": keys.run_signature(run.run_id),
+        "features.json": keys.run_features(run.run_id),
+        "background.npz": keys.run_background(run.run_id),
         "profile.json": keys.run_profile(run.run_id),
         "evaluation.json": keys.run_evaluation(run.run_id),
     }
