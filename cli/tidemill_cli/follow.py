@@ -7,12 +7,13 @@ each stage is one line, written when it has ended.
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -25,6 +26,7 @@ from tidemill_cli import figures
 
 if TYPE_CHECKING:
     from tidemill.aws.executions import Execution, Executions, Step
+    from tidemill_cli.session import Session
 
 #: State -> what happens in it, in the order of the training state machine.
 TRAINING = {
@@ -43,6 +45,12 @@ SCORING = {
     "Plan": "read the table, cut it into slices",
     "Score": "predict the slices",
     "Merge": "put them together",
+    "Conclude": "say what was wrong",
+}
+FEATURES = {
+    "Ingest": "read and check the table, add it to the set",
+    "Materialize": "write what changed for predictions",
+    "Publish": "make it what trainings join",
     "Conclude": "say what was wrong",
 }
 #: States that a run may do without; they are shown when they are entered.
@@ -115,6 +123,31 @@ def follow(
         if asked and steps and steps[-1].waits and steps[-1].state == "running" and asked():
             return Ended(current, waits=True)
         sleep(POLL_SECONDS)
+
+
+def result(session: Session, machine: str, run_id: str, stages: Mapping[str, str], console: Console) -> Any:
+    """Show the progress of a run until it has ended; what it gave.
+
+    Parameters
+    ----------
+    machine
+        the stack's output that names the state machine.
+
+    Raises
+    ------
+    RunDidNotStart
+        it never began.
+    TidemillError
+        it failed; the message is the state machine's.
+    """
+    from tidemill.aws import executions
+
+    with shown(console, stages) as show:
+        ended = follow(session.executions, executions.arn(session.output(machine), run_id), show).execution
+    if ended.status != "SUCCEEDED":
+        cause = f": {ended.error}: {ended.cause}" if ended.error else ""
+        raise TidemillError(f"the run {run_id} ended as {ended.status}{cause}")
+    return json.loads(ended.output)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from tidemill_cli.session import Session
 #: Every verb, under the heading that `--help` shows it.
 VERBS = {
     "Begin": ("demo", "examples", "up", "status", "down"),
-    "Train and predict": ("train", "predict", "score", "review"),
+    "Train and predict": ("train", "predict", "score", "review", "features"),
     "Look": ("runs", "run", "models", "model", "logs", "open", "spec"),
     "Release": ("approve", "reject", "rollback"),
     "Addresses": ("url", "bucket"),
@@ -83,8 +83,9 @@ class Verbs(click.Group):
         if cmd_name not in self.list_commands(ctx):
             return None
         command: click.Command = importlib.import_module(f"tidemill_cli.verbs.{cmd_name}").command
-        own = {parameter.name for parameter in command.params}
-        command.params.extend(option for option in global_options(hidden=True) if option.name not in own)
+        for one in (command, *(command.commands.values() if isinstance(command, click.Group) else ())):
+            own = {parameter.name for parameter in one.params}
+            one.params.extend(option for option in global_options(hidden=True) if option.name not in own)
         return command
 
     def resolve_command(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from tidemill.contracts import Concluded, Merged, from_json
-from tidemill.errors import TidemillError
 from tidemill_cli.session import Session
 
 if TYPE_CHECKING:
@@ -23,14 +21,7 @@ def watch(session: Session, run_id: str, console: Console) -> Merged | Concluded
     TidemillError
         it failed; the message is the state machine's.
     """
-    from tidemill.aws import executions
     from tidemill_cli import follow
 
-    execution = executions.arn(session.output("ScoringStateMachine"), run_id)
-    with follow.shown(console, follow.SCORING) as show:
-        ended = follow.follow(session.executions, execution, show).execution
-    if ended.status != "SUCCEEDED":
-        cause = f": {ended.error}: {ended.cause}" if ended.error else ""
-        raise TidemillError(f"the scoring run {run_id} ended as {ended.status}{cause}")
-    result = json.loads(ended.output)
+    result = follow.result(session, "ScoringStateMachine", run_id, follow.SCORING, console)
     return from_json(Concluded, result) if "status" in result else from_json(Merged, result)
