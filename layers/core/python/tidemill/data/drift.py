@@ -50,8 +50,7 @@ def compare(
                 "drift",
                 "warn",
                 f"{column.name!r} is spread otherwise than in the previous version: {drift.describe(before, found)} "
-                f"(population stability index {found.psi:.2f}, and {threshold:g} is a finding; "
-                f"Jensen-Shannon distance {found.distance:.2f})",
+                f"(population stability index {found.psi:.2f}, Jensen-Shannon distance {found.distance:.2f})",
                 column.name,
             )
 

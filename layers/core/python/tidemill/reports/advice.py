@@ -37,5 +37,5 @@ ADVICE: dict[str, str] = {
     "contract_range": "Look for a changed unit or sign; `minimum` and `maximum` of the contract change the range.",
     "contract_unique": "Look for rows that were exported twice; `unique: false` in the contract allows them.",
     "drift": "If the world has changed, the new model learns it; if the export has, correct it. "
-    "`contract.drift` in the spec sets when it is a finding.",
+    "A population stability index of 0.25 is a finding, unless `contract.drift` in the spec sets another one.",
 }

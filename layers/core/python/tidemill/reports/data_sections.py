@@ -14,6 +14,48 @@ from tidemill.reports.sparklines import sparkline
 COLUMNS_SHOWN = 25
 #: Most frequent values shown of a column.
 TOP_VALUES = 10
+#: Fewer findings than this need no headings.
+HEADED = 5
+#: What findings are about: theme -> checks.
+THEMES: dict[str, tuple[str, ...]] = {
+    "What would flatter the model": ("leak", "time_order", "duplicate_rows"),
+    "Personal data": ("personal_data",),
+    "Not what the data contract asks for": (
+        *("contract_missing_column", "contract_extra_column", "contract_type", "contract_completeness"),
+        *("contract_domain", "contract_range", "contract_unique"),
+    ),
+    "Changed since the previous version": ("drift",),
+    "How the file was read": (
+        *("readable", "reading_assumption", "duplicate_headers", "declared_type", "mixed_values", "ambiguous_dates"),
+        "infinite_values",
+    ),
+}
+OTHER_THEME = "Columns and rows"
+_THEME_OF = {check: theme for theme, checks in THEMES.items() for check in checks}
+FORMATS = {
+    "csv": "text table (CSV)",
+    "jsonl": "JSON Lines",
+    "json": "JSON, a list of objects",
+    "parquet": "Parquet",
+    "xlsx": "Excel workbook",
+}
+PERSONAL_WORDS = {
+    "email": "e-mail address",
+    "phone": "phone number",
+    "payment_card": "payment card",
+    "bank_account": "bank account",
+    "national_id": "national id",
+    "postal_address": "postal address",
+    "date_of_birth": "date of birth",
+    "ip_address": "IP address",
+    "other": "personal data",
+}
+ACTION_WORDS = {
+    "warn": "used all the same",
+    "drop": "left out",
+    "mask": "replaced by keyed hashes",
+    "refuse": "refused",
+}
 ROLE_WORDS = {
     "feature": "feature",
     "target": "target",
@@ -46,7 +88,7 @@ def findings(records: Records) -> Section | None:
             term("check", "checks"),
             f". They found {told}." if told else ". All of them passed.",
         ),
-        tag("ul", *map(_finding, found), class_="findings") if found else None,
+        _by_theme(found) if found else None,
         tag(
             "details",
             tag("summary", formats.count(len(passed), "check passed", "checks passed")),
@@ -65,8 +107,27 @@ def _where(check: Check) -> Html | None:
     return join(tag("b", check.column, class_="name"), ": ")
 
 
-def _finding(check: Check) -> Html:
-    advice = ADVICE.get(check.name)
+def _by_theme(found: list[Check]) -> Html:
+    """The findings under headings, the theme with the worst one first; a few need no headings."""
+    themes: dict[str, list[Check]] = {}
+    for check in found:
+        themes.setdefault(_THEME_OF.get(check.name, OTHER_THEME), []).append(check)
+    if len(themes) < 2 or len(found) < HEADED:
+        return _list(found)
+    return join(*(join(tag("h3", theme), _list(checks)) for theme, checks in themes.items()))
+
+
+def _list(found: list[Check]) -> Html:
+    """Findings of one check stand together, and what to do about them stands once, under the last."""
+    grouped: dict[tuple[str, str], list[Check]] = {}
+    for check in found:
+        grouped.setdefault((check.name, check.verdict), []).append(check)
+    items = (_finding(check, check is checks[-1]) for checks in grouped.values() for check in checks)
+    return tag("ul", *items, class_="findings")
+
+
+def _finding(check: Check, advised: bool) -> Html:
+    advice = ADVICE.get(check.name) if advised else None
     return tag(
         "li",
         mark(check.verdict, {"refuse": "Refused", "warn": "Warning"}[check.verdict]),
@@ -81,7 +142,7 @@ def data(records: Records) -> Section | None:
     if profile is None:
         return None
     reading = profile.reading
-    form = {"csv": "text table (CSV)", "jsonl": "JSON Lines", "parquet": "Parquet"}.get(reading.format, reading.format)
+    form = FORMATS.get(reading.format, reading.format)
     details = [
         ("File", tag("span", summary.file_name(document), class_="name")),
         ("Size", formats.size(reading.bytes)),
@@ -149,9 +210,10 @@ def _column(column: ColumnProfile) -> Html:
         values = formats.count(column.distinct, "value")
     missing = column.missing / column.rows if column.rows else 0.0
     role = tag("small", ROLE_WORDS[column.role], class_=f"role {column.role}") if column.role != "feature" else None
+    personal = tag("small", PERSONAL_WORDS[column.personal_data.kind], class_="role") if column.personal_data else None
     summary_line = tag(
         "summary",
-        tag("span", tag("b", column.name, class_="name"), role),
+        tag("span", tag("b", column.name, class_="name"), role, personal),
         tag("span", column.type),
         tag("span", sparkline(column)),
         tag("span", formats.percent(missing) if column.missing else "none", class_="num"),
@@ -167,6 +229,12 @@ def _column_figures(column: ColumnProfile) -> Html:
         ("Distinct", f"{column.distinct:,}"),
         ("Missing", f"{column.missing:,} of {column.rows:,}"),
     ]
+    if column.format:
+        pairs.append(("Written as", tag("span", column.format, class_="name")))
+    if column.personal_data is not None:
+        found = column.personal_data
+        share = f", in {formats.percent(found.confidence)} of the values" if found.confidence else ""
+        pairs.append(("Personal data", f"{PERSONAL_WORDS[found.kind]}{share}; {ACTION_WORDS[found.action]}"))
     if column.minimum is not None:
         pairs += [("Smallest", shown(column.minimum)), ("Largest", shown(column.maximum))]
     if column.mean is not None and column.type != "date":

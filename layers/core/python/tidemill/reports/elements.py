@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tidemill.contracts import Evaluation, Lineage, Profile, RunDocument, Signature, to_json
+from tidemill.contracts import DataContract, Evaluation, Lineage, Profile, RunDocument, Signature, to_json
 from tidemill.reports import charts, formats, metric_words
 from tidemill.reports.glossary import TERMS, term
 from tidemill.reports.markup import Content, Html, escape, join, json_script, tag
@@ -26,6 +26,7 @@ class Records:
     evaluation: Evaluation | None
     lineage: Lineage | None
     signature: Signature | None
+    contract: DataContract | None = None
 
 
 @dataclass(frozen=True)
