@@ -113,7 +113,7 @@ METRICS: dict[str, MetricWords] = {
         "AUC against shuffled rows",
         "share",
         _percent,
-        "it finds a row with shuffled columns stranger than a real one {value} times in 100",
+        "it tells a row of shuffled columns from a real one {value} times in 100",
     ),
 }
 

@@ -20,7 +20,7 @@ METRICS_SHOWN = 4
 CANDIDATES_SHOWN = 12
 #: What a candidate is, by how its name begins: its word in the glossary, and a few words.
 KINDS = (
-    ("baseline", "baseline", "ignores every column"),
+    ("baseline", "baseline", "what every other one must beat"),
     ("linear", "linear", "a linear model"),
     ("boosting_slow", "boosting", "gradient boosting in smaller steps"),
     ("boosting_small", "boosting", "gradient boosting with small trees"),

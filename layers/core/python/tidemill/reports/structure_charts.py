@@ -39,8 +39,9 @@ def scatter(
     if names:
         order = list(names)
         colours = [_of(COLOURS, place) for place in range(len(order))]
+        sizes = [34] * len(order)
         if order == ["normal", "anomaly"]:
-            colours = [MUTED, SECOND]
+            colours, sizes = [MUTED, SECOND], [26, 110]
         encoding |= {
             "color": {
                 "field": "group",
@@ -53,42 +54,22 @@ def scatter(
                 "type": "nominal",
                 "scale": {"domain": order, "range": [_of(SHAPES, place) for place in range(len(order))]},
             },
+            "size": {
+                "field": "group",
+                "type": "nominal",
+                "scale": {"domain": order, "range": sizes},
+                "legend": None,
+            },
             "tooltip": [{"field": "group", "type": "nominal", "title": what}],
         }
-    mark: Spec = {"type": "point", "size": 34, "opacity": 0.75, "filled": True, "aria": False}
+    mark: Spec = {"type": "point", "opacity": 0.75, "filled": True, "aria": False}
     return {
         "description": f"The rows on two directions, one point each{f', by {what}' if names else ''}.",
         "width": "container",
         "height": 380,
         "data": {"values": values},
-        "mark": mark | ({} if names else {"color": ACCENT}),
+        "mark": mark | ({} if names else {"color": ACCENT, "size": 34}),
         "encoding": encoding,
-    }
-
-
-def sizes(names: Sequence[str], rows: Sequence[int]) -> Spec:
-    """How many rows each cluster has."""
-    values = [{"name": name, "rows": count} for name, count in zip(names, rows, strict=True)]
-    return {
-        "description": "Rows of each cluster.",
-        "width": "container",
-        "height": 26 * len(values),
-        "data": {"values": values},
-        "mark": {"type": "bar", "height": {"band": 0.62}},
-        "encoding": {
-            "y": {"field": "name", "type": "nominal", "sort": list(names), "title": None, "axis": {"labelColor": INK}},
-            "x": {"field": "rows", "type": "quantitative", "title": "holdout rows", "axis": {"format": ",d"}},
-            "color": {
-                "field": "name",
-                "type": "nominal",
-                "scale": {"domain": list(names), "range": [_of(COLOURS, place) for place in range(len(names))]},
-                "legend": None,
-            },
-            "tooltip": [
-                {"field": "name", "type": "nominal", "title": "cluster"},
-                {"field": "rows", "type": "quantitative", "format": ","},
-            ],
-        },
     }
 
 

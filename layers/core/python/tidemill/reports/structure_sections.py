@@ -82,9 +82,9 @@ def _clusters(evaluation: Evaluation) -> Section:
     board: list[list[Content]] = []
     for place, (name, count) in enumerate(zip(names, rows, strict=True)):
         told = _traits([(one, one["distance"][place], one["means"][place]) for one in profiles], _APART)
-        board.append(
-            [tag("b", name), f"{count:,}", formats.percent(count / whole), _list(told, "close to the average")]
-        )
+        size = tag("meter", value=f"{count / max(*rows, 1):.3f}", aria_hidden="true")
+        apart = _list(told, "close to the average")
+        board.append([tag("b", name), f"{count:,}", formats.percent(count / whole), size, apart])
     body = join(
         tag(
             "p",
@@ -94,15 +94,8 @@ def _clusters(evaluation: Evaluation) -> Section:
             term("holdout"),
             ", against the average of all rows.",
         ),
-        table(["Cluster", "Rows", "Share", "What sets it apart"], board, "Clusters", (1, 2)),
+        table(["Cluster", "Rows", "Share", "", "What sets it apart"], board, "Clusters", (1, 2)),
         _map(evaluation, names, "cluster", "Where the clusters lie."),
-        figure(
-            "sizes",
-            structure_charts.sizes(names, rows),
-            "How large they are.",
-            "Holdout rows of each cluster.",
-            None,
-        ),
         _means(names, profiles),
     )
     return Section("clusters", "The clusters, and what makes each different", body)
