@@ -24,7 +24,7 @@ from tidemill_cli.session import Session
 VERBS = {
     "Begin": ("demo", "examples", "up", "status", "down"),
     "Train and predict": ("train", "predict", "score", "review", "features"),
-    "Look": ("runs", "run", "models", "model", "logs", "open", "spec"),
+    "Look": ("runs", "run", "models", "model", "logs", "open", "spec", "contract"),
     "Release": ("approve", "reject", "rollback"),
     "Addresses": ("url", "bucket"),
 }
