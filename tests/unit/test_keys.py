@@ -42,7 +42,7 @@ def test_the_same_object_version_gives_the_same_run() -> None:
     assert int(once, 16) >= 0
 
 
-@pytest.mark.parametrize("file", ["may.csv", "may.csv.gz", "may.jsonl", "may.parquet", "may.TSV"])
+@pytest.mark.parametrize("file", ["may.csv", "may.csv.gz", "may.jsonl", "may.parquet", "may.xlsx", "may.TSV"])
 def test_a_scored_table_is_named_after_its_upload(file: str) -> None:
     assert keys.scored("churn", file) == "scored/churn/may.csv"
 

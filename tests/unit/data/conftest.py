@@ -27,6 +27,7 @@ class ReadBack:
     cells: list[tuple[str, ...]]
     reading: Reading
     row_number: str | None
+    numeric: frozenset[str]
 
 
 @pytest.fixture(scope="session")
@@ -34,17 +35,21 @@ def read() -> Callable[..., ReadBack]:
     """Reads an upload; raises what the reader raises."""
 
     def reading(
-        data: str | bytes, name: str = "table.csv", max_bytes: int = LARGE, expected: tuple[str, ...] = ()
+        data: str | bytes,
+        name: str = "table.csv",
+        max_bytes: int = LARGE,
+        expected: tuple[str, ...] = (),
+        **options: Any,
     ) -> ReadBack:
         with tempfile.TemporaryDirectory() as folder:
             upload = Path(folder) / "upload"
             upload.write_bytes(data.encode() if isinstance(data, str) else data)
-            table = read_table(upload, name, Path(folder), max_bytes, expected)
+            table = read_table(upload, name, Path(folder), max_bytes, expected, specs.Reading(**options))
             cells = ", ".join(cell(i) for i in range(len(table.names)))
             rows = table.connection.execute(f"SELECT {cells} FROM raw ORDER BY rowid").fetchall()
             table.connection.close()
         assert len(rows) == table.rows
-        return ReadBack(table.names, rows, table.reading, table.row_number)
+        return ReadBack(table.names, rows, table.reading, table.row_number, table.numeric)
 
     return reading
 

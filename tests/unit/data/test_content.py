@@ -16,10 +16,11 @@ from tidemill.errors import DataRefused
 TABLE = "name,age\nada,36\nalan,41\n"
 
 
-def zipped(file: str) -> bytes:
+def zipped(*files: str) -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
-        archive.writestr(file, TABLE)
+        for file in files:
+            archive.writestr(file, TABLE)
     return data.getvalue()
 
 
@@ -33,7 +34,7 @@ def zipped(file: str) -> bytes:
         (b"%PDF-1.7\n1 0 obj\n", "is a PDF document, not a table"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is a picture"),
         (b"SQLite format 3\x00\x10", "is an SQLite database"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00", "Excel or Word document of the old format"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00", "a document of the old Office formats"),
         (b"<!DOCTYPE html>\n<html></html>", "is an HTML page"),
         (b"  <html><table></table></html>", "is an HTML page"),
         (b'<?xml version="1.0"?><a/>', "is XML"),
@@ -41,7 +42,9 @@ def zipped(file: str) -> bytes:
         (lzma.compress(TABLE.encode()), "compressed with xz: upload it as gzip or uncompressed"),
         (b"\x28\xb5\x2f\xfd\x04\x58", "compressed with zstd: upload it as gzip or uncompressed"),
         (zipped("table.csv"), "is a zip archive: upload the table in it as gzip or uncompressed"),
-        (zipped("xl/workbook.xml"), "is a spreadsheet or office document: save the sheet as CSV"),
+        (zipped("word/document.xml", "[Content_Types].xml"), "document of another kind: save it as .xlsx or CSV"),
+        (zipped("xl/workbook.xml"), "the workbook cannot be read"),
+        (zipped("xl/workbook.xml")[:-30], "damaged zip archive or workbook"),
         (gzip.compress(gzip.compress(TABLE.encode())), "compressed with gzip twice"),
         (gzip.compress(bz2.compress(TABLE.encode())), "compressed with bzip2"),
         (gzip.compress(TABLE.encode())[:-6], "the gzip file is damaged or cut off"),

@@ -39,7 +39,12 @@ def test_nested_values_are_text_with_an_assumption(read: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[{"a": 1}, {"a": 2}]', "line 1 is not a JSON object: write one JSON object a line"),
+        ('[{"a": 1}, {"a": 2}', "object 3 of the list is not a JSON object: write one JSON object a line"),
+        ('[{"a": 1} {"a": 2}]', "a comma is missing or too many before object 2"),
+        ('[{"a": 1},, {"a": 2}]', "object 2 of the list is not a JSON object"),
+        ('[{"a": 1}, 7]', "object 2 of the list is not a JSON object"),
+        ('[{"a": 1}] {"a": 2}', "more text behind the list"),
+        ("[]", "the file holds no values"),
         ('{\n "a": 1\n}\n', "line 1 is not a JSON object"),
         ('{"a": 1}\n{"a": 2\n', "line 2 is not a JSON object"),
         ('{"a": 1}\n[1, 2]\n', "line 2 is not a JSON object"),
@@ -62,6 +67,16 @@ def test_what_is_not_one_object_a_line_is_refused(read: Any, text: str, message:
 def test_a_name_that_promises_json_holds_it_to_that(read: Any) -> None:
     with pytest.raises(DataRefused, match="not a JSON object"):
         read("a,b\n1,2\n", "table.jsonl")
+
+
+def test_a_list_of_objects_reads_as_one_object_a_line_does(read: Any) -> None:
+    rows = [{"a": i, "b": f"x{i}", "c": None, "d": [i]} for i in range(20_000)]
+    lines = read("\n".join(map(json.dumps, rows)))
+    for text in (json.dumps(rows), json.dumps(rows, indent=2), "\n " + json.dumps(rows, separators=(",", ":")) + "\n"):
+        table = read(text, "table.json")
+        assert (table.names, table.cells) == (lines.names, lines.cells)
+        assert table.reading.format == "json"
+        assert table.numeric == {"a", "c", "d"}
 
 
 scalars = (

@@ -6,10 +6,13 @@ import csv
 import io
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tidemill.data import csv_rows, reading
+from tidemill.data.encoding import Encoding
 from tidemill.errors import DataRefused
 
 DELIMITERS = [",", ";", "\t", "|"]
@@ -30,6 +33,8 @@ def tables(draw: st.DrawFn, cells: st.SearchStrategy[str]) -> list[list[str]]:
     columns = draw(st.integers(2, 5))
     header = [f"column name {'abcde'[i]}" for i in range(columns)]
     rows = draw(st.lists(st.lists(cells, min_size=columns, max_size=columns), min_size=1, max_size=8))
+    # Empty rows at the end, and a text alone behind one, are what a spreadsheet leaves below a table.
+    assume(sum(map(bool, map(str.strip, rows[-1]))) > 1)
     return [header, *rows]
 
 
@@ -98,11 +103,13 @@ def test_any_bytes_are_a_table_or_refused(read: Any, data: bytes, name: str) -> 
     [
         ("a,b,c\n1,2,3\n1,2,3,4\n", "line 3 has 4 fields where 3 are expected"),
         ("a,b,c\n1,2,3\n1,2\n1,2,3\n", "line 3 has 2 fields where 3 are expected"),
+        ("Report of May\n1,2,3\n4,5,6\n", "line 1 has 1 fields but most rows have 3: begin the file with a header"),
         (
-            "Report of May\na,b,c\n1,2,3\n4,5,6\n",
-            "line 1 has 1 fields but most rows have 3: begin the file with a header",
+            "PREAMBLE,,,\n7,8,9,0\n1,2,3,4\n",
+            "the first line of the table names only 1 of 4 columns: delete what stands",
         ),
-        ("PREAMBLE,,,\na,b,c,d\n1,2,3,4\n", "the first line names only 1 of 4 columns: delete the lines above"),
+        ("a,b,c\n1,2,3\n4,5,6\n7\n", "line 4 has 1 fields where 3 are expected"),
+        ("name,b,c\nAnn,2,3\nBob,5,6\nJim\n", "line 4 has 1 fields where 3 are expected"),
         ('a,b\n1,"x\n2,y\n', "is within a quote that is never closed"),
         ('a,b\n1,"x" y\n"2, 3",z\n', 'more text behind its closing quote: write a quote within a cell as ""'),
         ("id,name,id\n1,a,2\n", "the column 'id' 2 times: give each column a name of its own"),
@@ -252,3 +259,144 @@ def test_names_are_trimmed_and_cells_are_not(read: Any) -> None:
 def test_a_file_without_line_ends_is_refused_before_it_fills_the_memory(read: Any) -> None:
     with pytest.raises(DataRefused, match="line 1 has more than 16,777,216 characters"):
         read("1,2," * 5_000_000)
+
+
+# --- what is no row of the table ---------------------------------------------------------------
+
+ROWS = "id,name,amount\n1,x,2.5\n2,y,3.5\n3,z,4.5\n"
+
+
+@pytest.mark.parametrize(
+    ("above", "said"),
+    [
+        ("Report of May\n", "1 line above the table was passed over, 'Report of May'"),
+        (
+            "Report of May\n\nall regions\n\n",
+            "3 lines above the table were passed over, the first of them 'Report of May'",
+        ),
+        ("Report,,\n,,\n", "2 lines above the table were passed over, the first of them 'Report'"),
+        ("# made by hand, in May\n", "1 line above the table was passed over, '# made by hand'"),
+        ("Report\nfrom,2026-01-01\nto,2026-02-01\n", "3 lines above the table were passed over"),
+    ],
+)
+def test_lines_above_the_table_are_passed_over_and_quoted(read: Any, above: str, said: str) -> None:
+    for text in (ROWS, ROWS.replace(",", ";")):
+        table = read((above if "," in text else above.replace(",", ";")) + text)
+        assert table.names == ("id", "name", "amount")
+        assert table.cells == [("1", "x", "2.5"), ("2", "y", "3.5"), ("3", "z", "4.5")]
+        assert any(said.replace(",,", ";;") in assumption for assumption in table.reading.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("below", "said"),
+    [
+        (",,\n,,\n", "2 lines below the table were passed over"),
+        ("Source: the office\n", "1 line below the table was passed over, 'Source: the office'"),
+        ("\nas of May\n", "1 line below the table was passed over, 'as of May'"),
+        (
+            ",,\nSource: the office,,\n",
+            "2 lines below the table were passed over, the first of them 'Source: the office'",
+        ),
+        ("Total,,10.5\n", "1 line below the table was passed over, 'Total'"),
+        ("(3 rows affected)\n", "1 line below the table was passed over, '(3 rows affected)'"),
+    ],
+)
+def test_lines_below_the_table_are_passed_over_and_quoted(read: Any, below: str, said: str) -> None:
+    table = read(ROWS + below)
+    assert table.cells == [("1", "x", "2.5"), ("2", "y", "3.5"), ("3", "z", "4.5")]
+    assert any(said in assumption for assumption in table.reading.assumptions)
+
+
+def test_rows_with_one_cell_are_rows(read: Any) -> None:
+    sparse = "name,a,b,c\nann,,,\nbob,1,,\n" + "jim,,2,\n" * 5 + "sue,,,\n"
+    assert len(read(sparse).cells) == 8
+    assert read(ROWS + "4,,\n").cells[-1] == ("4", "", "")
+
+
+def test_the_first_line_may_name_the_delimiter(read: Any) -> None:
+    table = read("sep=;\na;b,c\n1;2,3\n")
+    assert (table.names, table.cells) == (("a", "b,c"), [("1", "2,3")])
+
+
+def test_delimiters_escaped_with_a_backslash(read: Any) -> None:
+    table = read("name,path\nDoe\\, John,C:\\temp\nAnn,\\N\n")
+    assert table.cells == [("Doe, John", "C:\\temp"), ("Ann", "\\N")]
+    assert "delimiters within cells are escaped with a backslash" in table.reading.assumptions[0]
+
+
+# --- what the spec says ------------------------------------------------------------------------
+
+
+def test_the_spec_says_how_a_file_is_read(read: Any) -> None:
+    assert read("имя,город\nАнна,Москва\n".encode("cp1251"), encoding="cp1251").cells == [("Анна", "Москва")]
+    assert read("a;b,c\n1;2,3\n4;5,6\n", delimiter=";").cells == [("1", "2,3"), ("4", "5,6")]
+    assert read("x,y\nx,y\nz,y\n", header="yes").names == ("x", "y")
+    named = read("id,amount\n1,2\n3,4\n", header="no")
+    assert (named.names, named.cells[0]) == (("column_1", "column_2"), ("id", "amount"))
+    assert not named.reading.assumptions
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"encoding": "latin-17"}, "reading.encoding of the spec names no text encoding 'latin-17'"),
+        ({"encoding": "zip"}, "reading.encoding of the spec names no text encoding 'zip'"),
+        (
+            {"encoding": "ascii"},
+            "reading.encoding of the spec says ascii, but the file cannot be decoded so near line 1",
+        ),
+        ({"delimiter": "|"}, "reading.delimiter of the spec says '|', which splits no line"),
+    ],
+)
+def test_what_the_spec_says_must_fit_the_file(read: Any, options: dict[str, str], message: str) -> None:
+    with pytest.raises(DataRefused) as caught:
+        read("name,city\nJosé,Málaga\n", **options)
+    assert message in str(caught.value)
+
+
+# --- duckdb's reader ---------------------------------------------------------------------------
+
+TRICKY = st.text(st.sampled_from('ab 1,;"\t\\\n\ré|'), max_size=6)
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> str:
+    """CSV of two columns, mostly well-formed: some cells quoted, some as they come."""
+    end, mark = draw(st.sampled_from(["\n", "\r\n"])), draw(st.sampled_from(",;"))
+    lines = [f"first{mark}second"]
+    for row in draw(st.lists(st.lists(TRICKY, min_size=2, max_size=2), min_size=1, max_size=5)):
+        ways = draw(st.tuples(*[st.sampled_from(["quoted", "plain", "plain", "as it is"])] * 2))
+        cells = {
+            "quoted": lambda cell: '"' + cell.replace('"', '""') + '"',
+            "plain": lambda cell: "".join(c for c in cell if c.isalnum() or c == " "),
+            "as it is": lambda cell: cell,
+        }
+        lines.append(mark.join(cells[way](cell) for way, cell in zip(ways, row, strict=True)))
+    return end.join(lines) + draw(st.sampled_from([end, ""]))
+
+
+@given(texts())
+@settings(max_examples=300, deadline=None)
+def test_what_duckdb_reads_is_what_the_csv_module_reads(tmp_path_factory: Any, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "either.csv"
+    path.write_bytes(text.encode())
+    try:
+        table = csv_rows.open_csv(path, Encoding("utf-8"), False, ())
+    except DataRefused:
+        return
+    regular = table.regular()
+    if regular is None:
+        return
+    with duckdb.connect() as connection:
+        if reading._copy(connection, table, regular) is not None:
+            copied = connection.execute("SELECT * FROM raw ORDER BY rowid").fetchall()
+            assert copied == [tuple(row) for row in table.rows([])]
+
+
+def test_a_plain_file_is_read_by_duckdb_and_a_broken_one_refused_by_its_line(read: Any, monkeypatch: Any) -> None:
+    rows = "a,b\n" + "".join(f'{i},"x, {i}"\n' for i in range(1000))
+    with monkeypatch.context() as patch:
+        patch.setattr(csv_rows.CsvText, "rows", None)
+        assert read(rows).cells[999] == ("999", "x, 999")
+    with pytest.raises(DataRefused, match="line 502 has 3 fields where 2 are expected"):
+        read(rows.replace('500,"x, 500"', "500,x, 500"))

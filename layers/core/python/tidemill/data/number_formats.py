@@ -156,17 +156,17 @@ class Candidates:
 
 
 def of_sample(texts: Sequence[str]) -> Candidates:
-    """The forms that fit every text of a sample."""
-    plain = [_plain_text(text) for text in texts]
-    found = [_NUMBER.fullmatch(text) for text in plain]
-    matches = [match for match in found if match is not None]
-    if not texts or len(matches) < len(found) or not all(map(_is_amount, matches)):
+    """The forms that fit every text of a sample that is a number at all, when that is at least half of them."""
+    found = [(text, _NUMBER.fullmatch(text)) for text in map(_plain_text, texts)]
+    matches = [match for _, match in found if match is not None and _is_amount(match)]
+    plain = [match[0] for match in matches]
+    if not matches or 2 * len(matches) < len(found):
         return Candidates((), ())
     affixes = {(match["before"] or "", _singular((match["after"] or "").strip())) for match in matches}
     if len(affixes) > 1:
         amounts = sorted({" ".join(filter(None, affix)) for affix in affixes} - {""})
         few = len(affixes) <= MAX_UNITS and len(amounts) > 1 and ("", "") not in affixes
-        return Candidates((), tuple(amounts) if few else ())
+        return Candidates((), tuple(amounts) if few and len(matches) == len(found) else ())
     if all(text.startswith("(") for text in plain):
         return Candidates((), ())
     # As most texts have it: 5 years, not the 1 year among them.
