@@ -10,8 +10,9 @@ from tidemill import keys, settings
 from tidemill.aws import clients
 from tidemill.aws.metering import metered
 from tidemill.aws.objects import Objects
-from tidemill.contracts import CandidateRef, CandidateScore, Refitted, Round, Run, from_json, to_json
-from tidemill.learning import candidates, fitting, out_of_fold
+from tidemill.contracts import SUPERVISED, CandidateRef, CandidateScore, Refitted, Round, Run, from_json, to_json
+from tidemill.learning import candidates, fitting
+from tidemill.learning.out_of_fold import OutOfFold
 from tidemill.learning.plan import Plan
 from tidemill.learning.rows import Rows
 
@@ -32,8 +33,8 @@ def refit(run_id: str, scores: list[CandidateScore], plan: Plan, bucket: str, ob
     from tidemill.learning import refitting  # skl2onnx takes a second to import, which the candidates need not wait for
 
     rows, held = (Rows.load(objects.get(bucket, key(run_id))) for key in (keys.run_train_rows, keys.run_holdout_rows))
-    files = {score.name: keys.run_out_of_fold(run_id, score.name) for score in scores if score.mean is not None}
-    found = {name: out_of_fold.OutOfFold.load(objects.get(bucket, key)) for name, key in files.items()}
+    judged = [one.name for one in scores if one.mean is not None and plan.task in SUPERVISED]
+    found = {name: OutOfFold.load(objects.get(bucket, keys.run_out_of_fold(run_id, name))) for name in judged}
     made = refitting.refit(plan, rows, held, scores, found)
     for key, data in made.files(run_id).items():
         objects.put(bucket, key, data)
