@@ -11,8 +11,7 @@ from tidemill.aws import clients
 from tidemill.aws.metering import metered
 from tidemill.aws.objects import Objects
 from tidemill.contracts import SUPERVISED, CandidateRef, CandidateScore, Refitted, Round, Run, from_json, to_json
-from tidemill.learning import candidates, fitting
-from tidemill.learning.out_of_fold import OutOfFold
+from tidemill.learning import candidates, fitting, out_of_fold
 from tidemill.learning.plan import Plan
 from tidemill.learning.rows import Rows
 
@@ -33,8 +32,8 @@ def refit(run_id: str, scores: list[CandidateScore], plan: Plan, bucket: str, ob
     from tidemill.learning import refitting  # skl2onnx takes a second to import, which the candidates need not wait for
 
     rows, held = (Rows.load(objects.get(bucket, key(run_id))) for key in (keys.run_train_rows, keys.run_holdout_rows))
-    judged = [one.name for one in scores if one.mean is not None and plan.task in SUPERVISED]
-    found = {name: OutOfFold.load(objects.get(bucket, keys.run_out_of_fold(run_id, name))) for name in judged}
+    done = [one.name for one in scores if one.mean is not None and plan.task in SUPERVISED]
+    found = {name: out_of_fold.OutOfFold.load(objects.get(bucket, keys.run_out_of_fold(run_id, name))) for name in done}
     made = refitting.refit(plan, rows, held, scores, found)
     for key, data in made.files(run_id).items():
         objects.put(bucket, key, data)
@@ -57,5 +56,5 @@ def handler(event: dict[str, Any], _context: object) -> Any:
         done = candidates.narrow(plan, from_json(list[CandidateScore], event["ended"]))
     else:
         done = refit(run.run_id, from_json(list[CandidateScore], event["scores"]), plan, bucket, connection())
-    logger.info("trained", result=(answer := to_json(done)))
-    return answer
+    logger.info("trained", result=to_json(done))
+    return to_json(done)
