@@ -98,7 +98,7 @@ def _is_below(row: Row, width: int, apart: bool, usual: str) -> bool:
         return False
     if len(row) == width >= MIN_COLUMNS and _SUMS.fullmatch(filled[0]):
         return True
-    if len(filled) > 1 or (len(row) == width < MIN_COLUMNS):
+    if len(filled) > 1 or (len(row) == width < MIN_COLUMNS and not apart):
         return False
     return apart or usual != "text" or _BEGINNINGS.match(filled[0]) is not None
 

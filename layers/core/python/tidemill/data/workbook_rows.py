@@ -142,11 +142,12 @@ def _table(
     options: Reading,
 ) -> Sheet:
     """The table of a sheet, from its first rows with their numbers."""
-    used = [i for _, row in filled for i, cell in enumerate(row) if cell.strip()]
-    left, right = min(used), max(used) + 1
-    rows = [(number, (row + [""] * right)[left:right]) for number, row in filled]
+    right = max(len(row) for _, row in filled)
+    rows = [(number, row + [""] * (right - len(row))) for number, row in filled]
     above = remarks.above(rows, options.header, expected)
-    # A title may be wider than the table, which is as wide as its header and rows are.
+    # A title may stand beside the columns of the table.
+    used = [i for _, row in rows[above:] for i, cell in enumerate(row) if cell.strip()]
+    left, right = min(used), max(used) + 1
     assumptions = []
     if options.sheet is None and sheets > 1:
         assumptions.append(
@@ -155,8 +156,8 @@ def _table(
     if above:
         first = next(cell for _, row in rows for cell in row if cell.strip())
         assumptions.append(remarks.sentence("above", rows[above][0] - 1, first.strip()))
-    number, names = rows[above]
-    data = [row for _, row in rows[above + 1 :]]
+    number, names = rows[above][0], rows[above][1][left:right]
+    data = [row[left:right] for _, row in rows[above + 1 :]]
     header = options.header == "yes" or (options.header == "auto" and headers.is_header(names, data, expected))
     if header:
         names, notes = headers.names_of(names, data)
