@@ -90,8 +90,9 @@ def _value(field: InputField, text: str) -> Any:
 
 
 def scored(rows: Rows, signature: Signature, predictions: Sequence[Any]) -> str:
-    """The rows as CSV text, followed by `prediction`, for a classifier `probability_<class>` for each class, and what
-    else was answered: `low`, `high`, `set`, `review`."""
+    """The rows as CSV text, followed by `prediction`, for a classifier `probability_<class>` for each class, `distance`
+    or `score` or, instead, `component_1`, ... of a task without a target, and what else was answered: `low`, `high`,
+    `set`, `review`."""
     added = [_cells(prediction, signature) for prediction in predictions]
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -105,6 +106,12 @@ def _cells(prediction: Any, signature: Signature) -> dict[str, Any]:
     """What was answered for one row, by column."""
     if not isinstance(prediction, Mapping):
         return {"prediction": prediction}
+    if "components" in prediction:
+        return {f"component_{number}": value for number, value in enumerate(prediction["components"], 1)}
+    if "cluster" in prediction:
+        return {"prediction": prediction["cluster"], "distance": prediction["distance"]}
+    if "anomaly" in prediction:
+        return {"prediction": signature.classes[bool(prediction["anomaly"])], "score": prediction["score"]}
     cells = {"prediction": prediction["label" if "label" in prediction else "value"]}
     for name, value in prediction.items():
         if name == "probabilities":
