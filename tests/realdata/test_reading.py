@@ -221,28 +221,3 @@ def test_types_and_missing_cells(validated: Any, name: str, column: str, kind: s
     profile = validated(name, target=TARGETS[name][0]).profile
     found = next(c for c in profile.columns if c.name == column)
     assert (found.type, found.missing) == (kind, missing)
-
-
-def test_a_missing_column_is_refused_and_a_new_one_is_not(validated: Any, tmp_path: Path) -> None:
-    def against(name: str, previous: str) -> Outcome:
-        work = tmp_path / name
-        work.mkdir()
-        path = DATA / f"{name}.csv"
-        return validation.validate(
-            lambda to: shutil.copy(path, to) and None,
-            path.stat().st_size,
-            path.name,
-            specs.parse({"target": "label"}),
-            validated(previous, target="label").profile,
-            work,
-            10**9,
-        )
-
-    gone = against("german_credit_drift6", "german_credit_drift1")
-    assert [c.column for c in gone.checks if c.name == "schema_missing_column" and c.verdict == "refuse"] == [
-        "predictionDate"
-    ]
-    assert not [c for c in gone.checks if c.name == "schema_type_changed" and c.verdict != "pass"]
-    new = against("german_credit_drift1", "german_credit_drift6")
-    assert new.accepted
-    assert [c.column for c in new.checks if c.name == "schema_new_column"] == ["predictionDate"]

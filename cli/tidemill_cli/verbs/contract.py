@@ -49,10 +49,10 @@ def command(session: Session, project: str, why: bool, as_json: bool) -> None:
         return
     origin = (
         f"suggested by dataset version {held.dataset_version} of {held.rows:,} rows"
-        if held.run_id
+        if held.dataset_version
         else "as the spec declares them; the first accepted upload suggests more"
     )
-    changed = f"; the spec changes {', '.join(declared.columns)}" if held.run_id and declared.columns else ""
+    changed = f"; the spec changes {', '.join(declared.columns)}" if held.dataset_version and declared.columns else ""
     console = display.console()
     console.print(f"{project} asks for {len(held.columns)} columns, {origin}{changed}.\n")
     if why:

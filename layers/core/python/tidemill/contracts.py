@@ -407,8 +407,8 @@ class ColumnConstraints:
 class DataContract:
     """`datasets/<project>/contract.json`: what later uploads are held to, suggested from the first accepted one."""
 
-    run_id: str  #: of the run that accepted the upload; empty when there is only what the spec says
-    dataset_version: str
+    run_id: str  #: of the run that accepted the upload
+    dataset_version: str  #: of the upload; empty when there is only what the spec says
     rows: int
     columns: tuple[ColumnConstraints, ...]
     format_version: int = 1
@@ -788,6 +788,7 @@ class RunArtifacts:
     version: int | None = None  #: of the project's model, once it was registered
     lineage: Lineage | None = None  #: of that version
     contract: DataContract | None = None  #: what the table was held to, or what it suggests for later ones
+    features: dict[str, Any] | None = None  #: `features.json`: what the model makes of each column
 
 
 # --- batch scoring -----------------------------------------------------------------------------

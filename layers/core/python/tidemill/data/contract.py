@@ -161,7 +161,7 @@ def compare_columns(names: Collection[str], contract: DataContract, spec: Spec, 
                 column.name,
             )
     for name in names:
-        if contract.run_id and name not in known and name not in spec.ignore:
+        if contract.dataset_version and name not in known and name not in spec.ignore:
             checks.found(
                 "contract_extra_column",
                 spec.contract.extra_columns,

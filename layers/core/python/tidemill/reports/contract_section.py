@@ -50,7 +50,7 @@ def contract(records: Records) -> Section | None:
             _word(),
             ".",
         )
-    elif not held.run_id:
+    elif not held.dataset_version:
         origin = ("No table of the project was accepted yet; the spec says what they must hold: the ", _word(), ".")
     else:
         told = formats.count(len(breaches), "column of this table does", "columns of this table do") if breaches else ""
