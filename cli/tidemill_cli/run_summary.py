@@ -117,6 +117,8 @@ def _data(document: RunDocument) -> Iterable[Text]:
         said.append(f"{document.dataset.rows:,} rows, {document.dataset.columns} columns")
     if document.target:
         said.append(f"target {document.target}" + (f" ({document.task})" if document.task else ""))
+    elif document.task:
+        said.append(f"{document.task.replace('_', ' ')}, without a target")
     if said:
         yield Text(" · ".join(said))
 

@@ -63,11 +63,21 @@ def command(session: Session, name: str, version: int | None, as_json: bool) -> 
         return
     console = display.console()
     console.print(display.paragraph(f"Versions of {name}", _versions(versions, aliases)))
-    console.print(
-        display.paragraph(f"Inputs of version {chosen}, which predicts {signature.target}", _inputs(signature))
-    )
+    console.print(display.paragraph(f"Inputs of version {chosen}, {_purpose(signature)}", _inputs(signature)))
     console.print(display.paragraph(f"What version {chosen} was made from", _lineage(lineage)))
     console.print(display.paragraph("Who did what", _audit(audit)))
+
+
+def _purpose(signature: Signature) -> str:
+    """What the model answers."""
+    match signature.task:
+        case "clustering":
+            return f"which puts rows into {len(signature.classes)} clusters"
+        case "anomaly_detection":
+            return f"which calls rows anomalies from a score of {signature.threshold:g} on"
+        case "dimensionality_reduction":
+            return f"which gives {signature.components} components"
+    return f"which predicts {signature.target}"
 
 
 def _versions(versions: list[VersionRecord], aliases: dict[str, int]) -> RenderableType:

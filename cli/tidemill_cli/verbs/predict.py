@@ -198,6 +198,14 @@ def _document(model: str, answers: list[Answer]) -> dict[str, Any]:
 
 def words(prediction: Any, signature: Signature) -> str:
     """A prediction as a person reads it, for a classifier with the probability of each class, the likeliest first."""
+    match signature.task:
+        case "clustering":
+            return f"cluster {prediction['cluster']}  (distance {figures.number(prediction['distance'], 4)})"
+        case "anomaly_detection":
+            said = signature.classes[bool(prediction["anomaly"])]
+            return f"{said}  (stranger than {prediction['score']:.1%} of the training rows)"
+        case "dimensionality_reduction":
+            return f"components: {', '.join(figures.number(value, 4) for value in prediction['components'])}"
     if not signature.classes:
         value = prediction["value"] if isinstance(prediction, dict) else prediction
         return f"{signature.target}: {figures.number(value, 6)}{_certainty(prediction)}"

@@ -29,7 +29,8 @@ def command(session: Session, file: Path, model: str, out: Path | None, as_json:
 
     FILE is any table that training takes; columns that the model does not use are kept. The
     result is CSV: the uploaded columns, then `prediction` and for a classifier
-    `probability_<class>` for each class, row for row what the endpoint answers.
+    `probability_<class>` for each class, row for row what the endpoint answers. Without a
+    target: `prediction` with `distance` (clusters) or `score` (anomalies), or `component_1`, ...
 
     \b
     Examples:

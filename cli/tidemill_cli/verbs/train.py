@@ -43,7 +43,7 @@ def command(
 
     FILE is a table: CSV with any usual delimiter and encoding, TSV, JSON Lines or Parquet,
     gzipped or not. The first row of a CSV file names the columns. Without a spec the target
-    is a column named like one (target, label, y, ...), or the last.
+    is a column named like one (target, label, y, ...); where there is none, rows are clustered.
 
     The command only uploads and watches: the run goes on when it is interrupted, and the
     same happens when any S3 client puts the file under incoming/NAME/ in the bucket.

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tidemill.contracts import Signature
+from tidemill.contracts import SUPERVISED, Signature
 from tidemill.errors import InputRefused
 from tidemill.serving.conformal import interval, prediction_sets
 from tidemill.serving.prediction import Prediction
@@ -36,6 +36,10 @@ def stated(prediction: Prediction, signature: Signature, confidence: float | Non
 
 
 def _with_range(prediction: Prediction, signature: Signature, confidence: float) -> Prediction:
+    if signature.task not in SUPERVISED:
+        raise InputRefused(
+            f"confidence cannot be had from {signature.model}: a model without a target has no true answers"
+        )
     if signature.conformal is None:
         raise InputRefused(
             f"confidence cannot be had from this version of {signature.model}, which does not know its errors: "

@@ -61,7 +61,7 @@ def _all(spec: Spec, task: Task, rows: int) -> list[tuple[str, str, dict[str, An
         (BASELINE, BASELINE, share),
         ("mahalanobis", "mahalanobis", dict(share)),
         ("reconstruction", "reconstruction", {"explained": EXPLAINED, **share}),
-        ("isolation_forest", "isolation_forest", {"n_estimators": 200, **share}),
+        ("isolation_forest", "isolation_forest", {"n_estimators": 100, **share}),
     ]
 
 
