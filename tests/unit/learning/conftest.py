@@ -74,13 +74,20 @@ def refitted(ready, *names):
         for one in ready.plan.candidates
         if one.name in names
     ]
-    plan = replace(ready.plan, candidates=tuple(smaller))
-    made = [fitting.cross_validate(one, plan, ready.train, lambda: 0.0) for one in smaller]
+    return searched(replace(ready, plan=replace(ready.plan, candidates=tuple(smaller))))
+
+
+def searched(ready):
+    """The candidates of a prepared table, cross-validated and refitted."""
+    plan = ready.plan
+    made = [fitting.cross_validate(one, plan, ready.train, lambda: 0.0) for one in plan.candidates]
     scores = [fitting.score_of(one.result, plan.metric) for one in made]
-    found = {one.result.name: one.out_of_fold for one in made}
+    found = {one.result.name: one.out_of_fold for one in made if one.out_of_fold}
     return refitting.refit(plan, ready.train, ready.holdout, scores, found)
 
 
 @pytest.fixture(scope="session")
 def tables():
-    return SimpleNamespace(raw=raw, profile=profile, validated=validated, prepared=prepared, refitted=refitted)
+    return SimpleNamespace(
+        raw=raw, profile=profile, validated=validated, prepared=prepared, refitted=refitted, searched=searched
+    )

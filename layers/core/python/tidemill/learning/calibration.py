@@ -17,8 +17,9 @@ from tidemill.learning.feature_steps.step import Nodes
 
 #: Probabilities below this count as this: float32 does not tell 1 minus a smaller one well enough.
 SMALLEST = 1e-5
-#: A flatter curve would blow up what float32 cannot tell.
-_FLATTEST = 0.5
+#: A flat curve blows up what float32 cannot tell: below the first slope more counts as smallest, the second is the end.
+_FLAT, _SMALLEST_WHEN_FLAT = 0.5, 1e-4
+_FLATTEST = 0.3
 #: How strongly the parameters are held to those that change nothing, in rows.
 _PRIOR = 1.0
 _STEPS = 50
@@ -33,9 +34,14 @@ class Calibration:
     intercept: float = 0.0
     temperature: float = 1.0
 
+    @property
+    def smallest(self) -> float:
+        """Probabilities below this count as this."""
+        return SMALLEST if min(self.first, self.second, 1 / self.temperature) >= _FLAT else _SMALLEST_WHEN_FLAT
+
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """(n, classes) calibrated probabilities of (n, classes)."""
-        logs = np.log(np.maximum(probabilities, SMALLEST))
+        logs = np.log(np.maximum(probabilities, self.smallest))
         if probabilities.shape[1] == 2:
             logit = self.first * logs[:, 1] - self.second * logs[:, 0] + self.intercept
             return np.column_stack([_sigmoid(-logit), _sigmoid(logit)])
@@ -44,7 +50,7 @@ class Calibration:
     def nodes(self, probabilities: str, classes: int, prefix: str) -> tuple[list[NodeProto], str]:
         """What `apply` does as ONNX nodes, and the name of their [rows, classes] output."""
         graph = Nodes(prefix)
-        logs = graph.add("Log", graph.add("Max", probabilities, graph.constant(SMALLEST)))
+        logs = graph.add("Log", graph.add("Max", probabilities, graph.constant(self.smallest)))
         if classes != 2:
             scaled = graph.add("Mul", logs, graph.constant(1 / self.temperature))
             return graph.made, graph.add("Softmax", scaled, axis=1)
@@ -73,8 +79,8 @@ def fit(probabilities: np.ndarray, codes: np.ndarray) -> tuple[Calibration, ...]
     if probabilities.shape[1] != 2:
         return (Calibration(temperature=_temperature(logs, codes)),)
     happened = (codes == 1).astype(np.float64)
-    slope, intercept = _logistic(np.column_stack([logs[:, 1] - logs[:, 0]]), happened)
-    first, second, shift = _logistic(np.column_stack([logs[:, 1], -logs[:, 0]]), happened)
+    slope, intercept = _logistic(np.column_stack([logs[:, 1] - logs[:, 0]]), happened).tolist()
+    first, second, shift = _logistic(np.column_stack([logs[:, 1], -logs[:, 0]]), happened).tolist()
     found = (Calibration(slope, slope, intercept), Calibration(first, second, shift))
     return tuple(one for one in found if min(one.first, one.second) >= _FLATTEST)
 
@@ -83,13 +89,23 @@ def _logistic(columns: np.ndarray, happened: np.ndarray) -> np.ndarray:
     """Slopes and intercept of a logistic regression, by Newton's method, held to slopes of 1 and no intercept."""
     table = np.column_stack([columns, np.ones(len(columns))])
     neutral = np.append(np.ones(columns.shape[1]), 0.0)
-    weights: np.ndarray = neutral.copy()
+
+    def loss(weights: np.ndarray) -> float:
+        logits = table @ weights
+        return float(
+            (np.logaddexp(0, logits) - happened * logits).sum() + _PRIOR * ((weights - neutral) ** 2).sum() / 2
+        )
+
+    weights = neutral
     for _ in range(_STEPS):
         said = _sigmoid(table @ weights)
         gradient = table.T @ (said - happened) + _PRIOR * (weights - neutral)
         curvature = (table * (said * (1 - said))[:, None]).T @ table + _PRIOR * np.eye(len(weights))
         step = np.linalg.solve(curvature, gradient)
-        weights -= step
+        # A whole step may go too far: half of it, until it goes down.
+        while loss(weights - step) > loss(weights) and np.abs(step).max() > 1e-9:
+            step = step / 2
+        weights = weights - step
         if np.abs(step).max() < 1e-9:
             break
     return weights

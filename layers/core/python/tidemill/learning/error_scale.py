@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from tidemill.learning.threads import one_thread
 
 #: Fewer rows say too little about where errors are large.
 LEAST_ROWS = 200
@@ -62,7 +63,8 @@ def fit(table: np.ndarray, errors: np.ndarray, folds: np.ndarray, seed: int) -> 
 
 def scale(model: Pipeline, table: np.ndarray) -> np.ndarray:
     """(n,) float64 above 0: about how far predictions are off."""
-    grown: np.ndarray = np.exp(model.predict(table))
+    with one_thread():
+        grown: np.ndarray = np.exp(model.predict(table))
     return grown
 
 
@@ -76,5 +78,5 @@ def _model(table: np.ndarray, logs: np.ndarray, seed: int) -> Pipeline:
         early_stopping=False,
         random_state=seed,
     )
-    with threadpool_limits(limits=1):
+    with one_thread():
         return make_pipeline(estimator).fit(table, logs)

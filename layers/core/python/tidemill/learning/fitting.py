@@ -27,7 +27,6 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tidemill import keys
 from tidemill.contracts import SUPERVISED, CandidateRef, CandidateResult, CandidateScore, dumps
@@ -38,6 +37,7 @@ from tidemill.learning.plan import Plan
 from tidemill.learning.rows import Rows
 from tidemill.learning.splits import cross_validation, sample
 from tidemill.learning.target_transform import TargetTransform
+from tidemill.learning.threads import one_thread
 from tidemill.rules import metrics
 
 _ESTIMATORS: dict[candidates.Kind, tuple[Any, Any]] = {
@@ -224,6 +224,6 @@ def _imputer() -> SimpleImputer:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """One thread, and no warning that only says that a fit could go on a little."""
-    with threadpool_limits(limits=1), warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
