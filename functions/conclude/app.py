@@ -32,7 +32,7 @@ def conclude(run: Run, ended: Outcome, execution: str, api_url: str, conclusion:
         conclusion.quarantine(run, ended.reason, at)
     if ended.stage == outcomes.APPROVAL:
         conclusion.close_approval(run, at)
-    html = run_report.render(document, found.profile, found.evaluation, found.lineage, found.signature, found.contract)
+    html = run_report.render(document, found)
     subject, message = summary.headline(document, found.evaluation), summary.text(document, found.evaluation)
     conclusion.publish(document, html, subject, message)
 

@@ -28,6 +28,7 @@ from tidemill.contracts import (
     Parity,
     Profile,
     Reading,
+    RunArtifacts,
     RunDocument,
     Signature,
     SliceMetrics,
@@ -109,9 +110,17 @@ class Told:
     evaluation: Evaluation | None
     lineage: Lineage | None
     signature: Signature | None
+    features: dict[str, Any] | None = None
 
     def page(self) -> str:
-        return render(self.document, self.profile, self.evaluation, self.lineage, self.signature)
+        found = RunArtifacts(
+            profile=self.profile,
+            evaluation=self.evaluation,
+            lineage=self.lineage,
+            signature=self.signature,
+            features=self.features,
+        )
+        return render(self.document, found)
 
     def told(self, **changes: Any) -> Told:
         """The same with other fields of the document."""
@@ -319,7 +328,22 @@ def _ensemble() -> Told:
         replace(one, round=2 if one.name in ("linear", "boosting") else 1, rows=800 if one.name != "forest" else 0)
         for one in told.document.candidates
     )
-    return replace(told, evaluation=evaluation).told(candidates=last)
+    features = {
+        "families": {
+            "tree": {
+                "width": 4,
+                "columns": [
+                    {"column": "tenure", "becomes": "the number as it is", "features": ["tenure"]},
+                    {"column": "since__year", "becomes": "the number as it is", "features": ["since__year"]},
+                    {"column": "since__month", "becomes": "the number as it is", "features": ["since__month"]},
+                    {"column": "contract", "becomes": "the target's mean", "features": 1},
+                ],
+            },
+            "linear": {"width": 1, "columns": [{"column": "tenure", "becomes": "scaled", "features": ["tenure"]}]},
+        },
+        "members": {"boosting": "tree", "linear": "linear"},
+    }
+    return replace(told, evaluation=evaluation, features=features).told(candidates=last)
 
 
 KINDS = {

@@ -440,3 +440,14 @@ def test_a_long_leaderboard_is_folded(binary):
     page = binary.told(candidates=many).page()
     assert "The other 18 candidates" in page
     assert all(f">boosting_{i:02d}<" in page for i in range(30))
+
+
+def test_what_the_columns_become_is_told_by_column_for_each_kind_of_member(ensemble, binary):
+    text = Page(ensemble.page()).text
+    part = text[text.index("What the columns become") :]
+    assert "Trees: 4 features" in part
+    assert "Linear models and networks: 1 feature" in part
+    assert "sinceThe number as it is.2" in part.replace("the number", "The number")
+    trees_only = replace(ensemble, features=ensemble.features | {"members": {"boosting": "tree"}})
+    assert "Linear models and networks" not in Page(trees_only.page()).text
+    assert "What the columns become" not in Page(binary.page()).headings

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tidemill import keys
 from tidemill.aws import clients
@@ -90,6 +90,7 @@ class Conclusion:
             contract=self._read(DataContract, keys.run_contract(run.run_id)),
             candidates=tuple(candidate for candidate in candidates if candidate),
             evaluation=self._read(Evaluation, keys.run_evaluation(run.run_id)),
+            features=self._read(dict[str, Any], keys.run_features(run.run_id)),
             signature=self._read(Signature, keys.run_signature(run.run_id)),
             version=version,
             lineage=self._read(Lineage, keys.model(run.project, version, "lineage.json")) if version else None,

@@ -5,7 +5,7 @@ Needs numpy and a served model only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -74,7 +74,7 @@ def effects(model: Model, holdout: Rows, ranked: Sequence[Importance], seed: int
     The mean over a sample of the holdout is the partial dependence (Friedman, Greedy Function Approximation, 2001);
     the band is the middle 80% of the sample's individual curves (Goldstein et al., Peeking Inside the Black Box, 2015).
     Free text and masked columns, whose values say nothing, have no curve. A task of many classes has curves of the
-    classes that follow the column most.
+    few classes that follow the columns most, the same ones for each column.
 
     Parameters
     ----------
@@ -104,36 +104,41 @@ def effects(model: Model, holdout: Rows, ranked: Sequence[Importance], seed: int
     predicted = model.predict({name: np.concatenate([part[name] for part in changed]) for name in rows})
     said = predicted.values[:, None] if predicted.values is not None else predicted.probabilities
     assert said is not None
-    found: list[Effect] = []
-    start = 0
-    for grid in grids:
-        end = start + len(grid.values) * len(sample)
-        curves = said[start:end].reshape(len(grid.values), len(sample), -1)
-        found += _curves(grid, curves, model.signature)
-        start = end
-    return tuple(found)
+    ends = np.cumsum([len(grid.values) * len(sample) for grid in grids])
+    curves = [
+        part.reshape(len(grid.values), len(sample), -1)
+        for grid, part in zip(grids, np.split(said, ends[:-1]), strict=True)
+    ]
+    outputs = _outputs(curves, model.signature)
+    return tuple(
+        _effect(grid, part[:, :, output], model.signature.classes[output] if model.signature.classes else "")
+        for grid, part in zip(grids, curves, strict=True)
+        for output in outputs
+    )
 
 
-def _curves(grid: _Grid, curves: np.ndarray, signature: Signature) -> Iterator[Effect]:
-    """The effects from predictions of shape (values, rows, outputs)."""
-    mean = curves.mean(axis=1)
-    low, high = np.quantile(curves, _BAND, axis=1)
+def _outputs(curves: Sequence[np.ndarray], signature: Signature) -> list[int]:
+    """The value, the positive class, or the few classes that follow the columns most."""
     classes = signature.classes
     if not classes:
-        outputs = [0]
-    elif len(classes) == 2:
-        outputs = [classes.index(signature.positive_class) if signature.positive_class in classes else 1]
-    else:
-        outputs = sorted(np.argsort(-np.ptp(mean, axis=0), kind="stable")[:_EFFECT_CLASSES].tolist())
-    for output in outputs:
-        yield Effect(
-            feature=grid.field.name,
-            values=grid.values,
-            mean=tuple(mean[:, output].tolist()),
-            low=tuple(low[:, output].tolist()),
-            high=tuple(high[:, output].tolist()),
-            of=classes[output] if classes else "",
-        )
+        return [0]
+    if len(classes) == 2:
+        return [classes.index(signature.positive_class) if signature.positive_class in classes else 1]
+    reach = np.sum([np.ptp(part.mean(axis=1), axis=0) for part in curves], axis=0)
+    return sorted(np.argsort(-reach, kind="stable")[:_EFFECT_CLASSES].tolist())
+
+
+def _effect(grid: _Grid, curves: np.ndarray, of: str) -> Effect:
+    """The effect from predictions of shape (values, rows)."""
+    low, high = np.quantile(curves, _BAND, axis=1)
+    return Effect(
+        feature=grid.field.name,
+        values=grid.values,
+        mean=tuple(curves.mean(axis=1).tolist()),
+        low=tuple(low.tolist()),
+        high=tuple(high.tolist()),
+        of=of,
+    )
 
 
 def _grid(

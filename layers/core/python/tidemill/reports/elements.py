@@ -27,6 +27,7 @@ class Records:
     lineage: Lineage | None
     signature: Signature | None
     contract: DataContract | None = None
+    features: Mapping[str, Any] | None = None  #: `features.json`
 
 
 @dataclass(frozen=True)

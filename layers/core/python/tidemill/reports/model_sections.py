@@ -371,7 +371,7 @@ def _effects(evaluation: Evaluation) -> Html | None:
         if evaluation.task == "regression"
         else f"the probability of {metric_words.class_name(evaluation.target, evaluation.positive_class)}"
         if evaluation.task == "binary"
-        else "the probability of the classes that follow the column most"
+        else "the probability of the classes that follow the columns most"
     )
     rows: list[list[Content]] = [
         [

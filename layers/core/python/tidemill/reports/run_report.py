@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidemill.contracts import SUPERVISED, DataContract, Evaluation, Lineage, Profile, RunDocument, Signature
+from tidemill.contracts import SUPERVISED, RunArtifacts, RunDocument
 from tidemill.reports import (
     charts,
     contract_section,
@@ -42,6 +42,7 @@ _USUAL: tuple[Callable[[Records], Section | None], ...] = (
     trust_sections.certainty,
     model_sections.curves,
     search_sections.search,
+    search_sections.features,
     data_sections.findings,
     data_sections.data,
     contract_section.contract,
@@ -64,40 +65,31 @@ _FIRST = {
 }
 
 
-def render(
-    document: RunDocument,
-    profile: Profile | None = None,
-    evaluation: Evaluation | None = None,
-    lineage: Lineage | None = None,
-    signature: Signature | None = None,
-    contract: DataContract | None = None,
-) -> str:
+def render(document: RunDocument, found: RunArtifacts) -> str:
     """The report of a run that has ended, as the text of `report.html`.
 
     Pure: no clock, no environment, no file but the bundled assets; the same arguments
-    give the same bytes. Everything but the document may be None, since a run may end
-    before it exists; the sections that need it are then left out.
+    give the same bytes. A run may end before an artifact exists; the sections that need
+    it are then left out.
 
     Parameters
     ----------
     document : the run's document, also of a refused or failed run
-    profile : the profile of the table, also of a refused one that could be read
-    evaluation : the holdout evaluation, once a candidate was refitted
-    lineage : what the model was made from, once it was registered
-    signature : the model's inputs, from which the example call is made
-    contract : the data contract that the table was held to, or suggests
+    found : what the run's stages have left
     """
-    records = Records(document, profile, evaluation, lineage, signature, contract)
+    records = Records(
+        document, found.profile, found.evaluation, found.lineage, found.signature, found.contract, found.features
+    )
     first = _FIRST.get(document.status)
-    usual = _WITHOUT_TARGET if evaluation and evaluation.task not in SUPERVISED else _USUAL
+    usual = _WITHOUT_TARGET if records.evaluation and records.evaluation.task not in SUPERVISED else _USUAL
     builders = usual if first is None else (first, *(builder for builder in usual if builder is not first))
-    found = [section for section in (builder(records) for builder in builders) if section]
+    sections = [section for section in (builder(records) for builder in builders) if section]
     head = verdict.verdict(records)
-    words = Section("words", "Words used here", glossary(join(head, *(part.body for part in found))))
-    parts = [*found, words]
+    words = Section("words", "Words used here", glossary(join(head, *(part.body for part in sections))))
+    parts = [*sections, words]
     contents = tag("ol", *(tag("li", tag("a", part.title, href=f"#{part.key}")) for part in parts))
     body = (tag("section", tag("h2", part.title), part.body, id=part.key) for part in parts)
-    charted = any('class="plot"' in part.body for part in found)
+    charted = any('class="plot"' in part.body for part in sections)
     page = tag("main", head, tag("nav", contents, aria_label="Contents"), *body, _colophon(charted))
     return _document(document, page, charted)
 

@@ -1,11 +1,12 @@
-"""The section about the search: what was tried, what was chosen and why.
+"""The sections about the search: what was tried, what was chosen and why, what the columns became.
 
-It is a function from the run's records to a section, or to None when it has nothing to say.
+Each is a function from the run's records to a section, or to None when it has nothing to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tidemill.contracts import CandidateResult, Evaluation
 from tidemill.reports import charts, formats, metric_words
@@ -18,6 +19,7 @@ from tidemill.spec import LOWER_IS_BETTER
 METRICS_SHOWN = 4
 #: Candidates in the chart, and in the table before it folds.
 CANDIDATES_SHOWN = 12
+ENSEMBLE = "ensemble"
 #: What a candidate is, by how its name begins: its word in the glossary, and a few words.
 KINDS = (
     ("baseline", "baseline", "what every other one must beat"),
@@ -33,7 +35,7 @@ KINDS = (
     ("mahalanobis", "mahalanobis", "the distance from the middle"),
     ("reconstruction", "reconstruction", "what a few components cannot rebuild"),
     ("isolation_forest", "isolation_forest", "how few random cuts set a row apart"),
-    ("ensemble", "ensemble", "several candidates that vote"),
+    (ENSEMBLE, "ensemble", "several candidates that vote"),
 )
 
 
@@ -55,6 +57,7 @@ def search(records: Records) -> Section | None:
         _members(evaluation) if evaluation and len(evaluation.members) > 1 else None,
         _chart(fitted, metric, chosen),
         _board(fitted, failed, metric, chosen),
+        _parameters((*fitted, *failed)),
         [
             tag("p", tag("b", candidate.name), " could not be fitted: ", candidate.error)
             for candidate in failed
@@ -89,7 +92,7 @@ def _members(evaluation: Evaluation) -> Html:
     largest = ordered[0].weight or 1.0
     rows: list[list[Content]] = [
         [
-            join(tag("b", member.name), tag("small", _kind(member.name, parameters(member.params)), class_="below")),
+            join(tag("b", member.name), tag("small", _kind(member.name), class_="below")),
             tag("meter", value=f"{member.weight / largest:.3f}", aria_hidden="true"),
             formats.percent(member.weight),
         ]
@@ -136,7 +139,7 @@ def _board(
             _candidate(candidate, chosen),
             *([f"{candidate.round}", f"{candidate.rows:,}" if candidate.rows else "–"] if rounds else []),
             *(_score(candidate, name, name == metric) for name in metrics),
-            formats.duration(candidate.seconds),
+            formats.duration(candidate.seconds) if candidate.seconds else "–",
         ]
         for candidate in (*fitted, *failed)
     ]
@@ -148,7 +151,7 @@ def _board(
         return first
     summary = tag("summary", f"The other {formats.count(len(rest), 'candidate')}")
     more = table(headers, rest, "The rest of the leaderboard", range(1, len(headers)))
-    return join(first, tag("details", summary, more, class_="more"))
+    return join(first, tag("details", summary, more, class_="more search"))
 
 
 def _score(candidate: CandidateResult, name: str, deciding: bool) -> Content:
@@ -165,12 +168,80 @@ def _candidate(candidate: CandidateResult, chosen: str | None) -> Html:
     return join(
         tag("b", candidate.name),
         mark("pass", "chosen") if candidate.name == chosen else None,
-        tag("small", _kind(candidate.name, parameters(candidate.params)), class_="below"),
+        tag("small", _kind(candidate.name), class_="below"),
     )
 
 
-def _kind(name: str, params: str) -> Html:
+def _kind(name: str) -> Html:
     key, kind = next(
         ((key, kind) for beginning, key, kind in KINDS if name.startswith(beginning)), ("candidate", "a candidate")
     )
-    return join(term(key, kind) if key in TERMS else kind, f"; {params}" if params else None)
+    return join(term(key, kind) if key in TERMS else kind)
+
+
+def _parameters(candidates: Sequence[CandidateResult]) -> Html | None:
+    """The settings of every candidate but the ensemble, whose members are told; for who knows what they mean."""
+    rows = [[tag("b", one.name), parameters(one.params)] for one in candidates if one.params and one.name != ENSEMBLE]
+    if not rows:
+        return None
+    summary = tag("summary", "The candidates’ parameters")
+    return tag(
+        "details",
+        summary,
+        table(["Candidate", "Parameters"], rows, "Parameters of the candidates"),
+        class_="more search",
+    )
+
+
+# --- what the columns became -------------------------------------------------------------------
+
+_FAMILIES = {"tree": "Trees", "linear": "Linear models and networks"}
+
+
+def features(records: Records) -> Section | None:
+    """What each kind of model that was used makes of the columns."""
+    plan = records.features or {}
+    families = {name: made for name, made in plan.get("families", {}).items() if made.get("columns")}
+    if not families:
+        return None
+    raw = [field.name for field in records.signature.inputs] if records.signature else []
+    used = sorted(set(plan.get("members", {}).values()) & set(families)) or sorted(families)
+    parts = [
+        tag(
+            "details",
+            tag("summary", f"{_FAMILIES.get(name, name)}: {formats.count(families[name]['width'], 'feature')}"),
+            table(
+                ["Column", "What it becomes", "Features"],
+                _becomes(families[name]["columns"], raw),
+                f"Features of {_FAMILIES.get(name, name)}",
+                (2,),
+            ),
+            class_="more search",
+        )
+        for name in used
+    ]
+    body = join(
+        tag(
+            "p",
+            "A model learns from numbers, its ",
+            term("feature", "features"),
+            ". What each column becomes is part of the exported file, so the endpoint takes the columns as they are.",
+        ),
+        *parts,
+    )
+    return Section("features", "What the columns become", body)
+
+
+def _becomes(entries: Sequence[Mapping[str, Any]], raw: Sequence[str]) -> list[list[Content]]:
+    """A row for each column of the table: what is made of it, and how many features that is."""
+    found: dict[str, tuple[list[str], int]] = {}
+    for entry in entries:
+        column = str(entry["column"])
+        name = column if column in raw else next((one for one in raw if column.startswith(f"{one}__")), column)
+        sentences, count = found.get(name, ([], 0))
+        made = entry["features"]
+        found[name] = ([*sentences, str(entry["becomes"])], count + (made if isinstance(made, int) else len(made)))
+    return [
+        [tag("b", name, class_="name"), sentence("; ".join(dict.fromkeys(sentences))), f"{count:,}"]
+        for name, (sentences, count) in found.items()
+    ]

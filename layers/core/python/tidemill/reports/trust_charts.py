@@ -13,6 +13,8 @@ from tidemill.reports.charts import ACCENT, INK, MUTED, SECOND, Spec
 BAD = "var(--bad)"
 #: Colours of the classes in a chart of effects, in their order; more are never drawn.
 SERIES = (ACCENT, SECOND, MUTED)
+#: A number of at most so many different values has a tick at each.
+TICKS = 6
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d)?")
 
 
@@ -172,11 +174,12 @@ def effect(curves: Sequence[Effect], domain: tuple[float, float], missing: str) 
     share = bool(first.of)
     x_encoding: Spec = {"field": "x", "title": None}
     if kind == "number":
-        large = max(abs(value) for value in first.values) >= 10_000
         x_encoding |= {
             "type": "quantitative",
             "scale": {"zero": False, "nice": False},
-            "axis": {"tickCount": 3, "grid": False, "labelOverlap": "greedy"} | ({"format": "~s"} if large else {}),
+            "axis": {"tickCount": 3, "grid": False, "labelOverlap": "greedy"}
+            | ({"values": shown} if len(shown) <= TICKS else {})
+            | ({"format": "~s"} if large(first.values) else {}),
         }
     elif kind == "date":
         x_encoding |= {"type": "temporal", "scale": {"type": "utc"}, "axis": {"tickCount": 3, "grid": False}}
@@ -191,7 +194,7 @@ def effect(curves: Sequence[Effect], domain: tuple[float, float], missing: str) 
         "type": "quantitative",
         "title": None,
         "scale": {"domain": list(domain), "nice": True, "zero": False},
-        "axis": {"tickCount": 4, "format": "%" if share else "~s" if max(map(abs, domain)) >= 10_000 else ",~g"},
+        "axis": {"tickCount": 4} | ({"format": "%"} if share else {"format": "~s"} if large(domain) else {}),
     }
     number_format = ".1%" if share else ",.4~g"
     of = [] if alone else [{"field": "of", "type": "nominal", "title": "class"}]
@@ -231,6 +234,11 @@ def effect(curves: Sequence[Effect], domain: tuple[float, float], missing: str) 
             },
         ],
     }
+
+
+def large(values: Sequence[float]) -> bool:
+    """Whether axis labels such as 250k are shorter than the numbers."""
+    return max(abs(value) for value in values) >= 10_000
 
 
 def kind_of(values: Sequence[Any]) -> str:
