@@ -66,13 +66,13 @@ def read(path: Path) -> Rows:
 
 def unknown_columns(rows: Rows, signature: Signature) -> list[str]:
     """Columns of the file that are no inputs of the model, such as the id or the target."""
-    known = {field.name for field in signature.inputs}
+    known = {field.name for field in signature.accepted}
     return [name for name in rows.header if name not in known]
 
 
 def instances(rows: Rows, signature: Signature) -> list[dict[str, Any]]:
     """One object of typed inputs for each row; columns that are no inputs are left out."""
-    fields = [(field, rows.header.index(field.name)) for field in signature.inputs if field.name in rows.header]
+    fields = [(field, rows.header.index(field.name)) for field in signature.accepted if field.name in rows.header]
     return [{field.name: _value(field, line[place].strip()) for field, place in fields} for line in rows.cells]
 
 

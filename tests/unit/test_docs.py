@@ -47,6 +47,10 @@ def cli_reference():
             context = click.Context(command, info_name=f"tidemill {name}")
             usage = " ".join([f"tidemill {name}", *command.collect_usage_pieces(context)])
             parts += [f"### tidemill {name}\n", f"    {usage}\n", *_help(command.help), _options(command)]
+            for word, within in getattr(command, "commands", {}).items():
+                context = click.Context(within, info_name=f"tidemill {name} {word}")
+                usage = " ".join([f"tidemill {name} {word}", *within.collect_usage_pieces(context)])
+                parts += [f"#### tidemill {name} {word}\n", f"    {usage}\n", *_help(within.help), _options(within)]
     return "\n".join(part for part in parts if part)
 
 
@@ -178,6 +182,8 @@ def refusal(words):
     verb = next((command for name, command in verbs() if name == rest[0]), None)
     if verb is None:
         return f"there is no verb {rest[0]}"
+    if isinstance(verb, click.Group) and rest[1:2] and rest[1] in verb.commands:
+        verb, rest = verb.commands[rest[1]], rest[1:]
     within = click.Context(verb, info_name=rest[0])
     try:
         values, left, _ = verb.make_parser(within).parse_args(rest[1:])
@@ -211,6 +217,9 @@ def test_commands_in_the_docs_are_ones_that_the_command_takes(page):
         ("tidemill trian x.csv --project churn", False),
         ("tidemill runs --projects churn", False),
         ("tidemill runs extra", False),
+        ("tidemill features put customers x.csv --key id", True),
+        ("tidemill features put customers", False),
+        ("tidemill features drop customers", False),
     ],
 )
 def test_check_of_commands_finds_wrong_ones(line, good):

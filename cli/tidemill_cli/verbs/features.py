@@ -89,7 +89,6 @@ def put(
       tidemill features put customers june.csv
       aws s3 cp june.csv "s3://$(tidemill bucket)/features/customers/"
 
-    \b
     Exit codes: 0 the table is stored, 2 it was refused, 1 anything else.
     """
     from tidemill_cli import feature_sets, uploads

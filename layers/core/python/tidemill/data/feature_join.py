@@ -101,10 +101,8 @@ class FeatureTable:
         since = np.zeros(len(entities)) if times is None else times
         self._connection.register("given", {"place": np.arange(len(entities)), "entity": entities, "since": since})
         cells = ", ".join(f"found.{column.cell}" for column in self.columns)
-        rows = (
-            "(SELECT place, nullif(entity, '') AS entity, CASE WHEN NOT isnan(since) THEN since END AS since "
-            "FROM given) AS one"
-        )
+        # NaN in an array is null to duckdb, and null is not later than anything.
+        rows = "(SELECT place, nullif(entity, '') AS entity, since FROM given) AS one"
         source = (
             "newest AS found ON one.entity = found.entity"
             if times is None
