@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tidemill.contracts import InputField, Signature
+from tidemill.contracts import ColumnType, InputField, Signature
 from tidemill.data.scoring_table import ScoringTable, read_scoring_table
 from tidemill.errors import DataRefused
 from tidemill.serving import features
@@ -134,3 +134,62 @@ def test_json_lines_and_parquet_are_read_the_same_way(scoring: Any, tmp_path: Pa
         (from_parquet,) = table.batches(10)
     for name in ("tenure", "plan", "paperless"):
         assert from_json.raw[name].tolist() == from_parquet.raw[name].tolist()
+
+
+# --- cells are read as the training table's were -------------------------------------------------
+
+
+def signature_of(**formats: tuple[ColumnType, str]) -> Signature:
+    inputs = tuple(InputField(name, kind, format=form) for name, (kind, form) in formats.items())
+    return Signature("m", "regression", "y", inputs, real_values=("NA",), reading={"delimiter": ";", "header": "yes"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "cell", "expected"),
+    [
+        ("number", "1.234,5", "1.234", 1234),
+        ("number", "1.234,5", "1234,5", 1234.5),
+        ("integer", "1234,5", "0,25", 0.25),
+        ("number", "1,234.5", "1,234", 1234),
+        ("number", "", "1.234", 1.234),
+        ("number", "$1,234.5", "$1,234.50", 1234.5),
+        ("number", "$1234.5", "2.5", 2.5),
+        ("number", "1234.5 kg", "12 kg", 12),
+        ("number", "1234.5%", "12 %", 0.12),
+        ("number", "HH.MM.SS", "18.30.00", 18.5),
+        ("date", "day/month/year", "3/4/2026", "2026-04-03"),
+        ("date", "month/day/year", "3/4/2026", "2026-03-04"),
+        ("date", "month/day/year", "2026-03-04", "2026-03-04"),
+        ("date", "yearmonthday", "20260304", "2026-03-04"),
+        ("category", "10-20", "20-30", "20-30"),
+        ("category", "", "NA", "NA"),
+    ],
+)
+def test_one_row_is_read_as_the_training_table_was(
+    scoring: Any, kind: ColumnType, form: str, cell: str, expected: object
+) -> None:
+    with scoring(f"x\n{cell}\n", signature_of(x=(kind, form))) as table:
+        (batch,) = table.batches(10)
+    assert batch.raw["x"].tolist() == [expected]
+    assert batch.original["x"].tolist() == [cell]
+
+
+@pytest.mark.parametrize(
+    ("form", "cell", "message"),
+    [
+        ("1234,5", "1.5", "the column 'x' must hold a number written like 1234,5, not '1.5' (row 1)"),
+        ("1234.5%", "0.12", "the column 'x' must hold a number written like 1234.5%, not '0.12' (row 1)"),
+        ("$1234.5", "€5", "the column 'x' must hold a number written like $1234.5, not '€5' (row 1)"),
+    ],
+)
+def test_a_cell_in_another_form_is_refused(scoring: Any, form: str, cell: str, message: str) -> None:
+    with pytest.raises(DataRefused) as caught, scoring(f"x\n{cell}\n", signature_of(x=("number", form))):
+        pass
+    assert message in str(caught.value)
+
+
+def test_numbers_of_json_and_parquet_have_no_form(scoring: Any) -> None:
+    signature = signature_of(x=("number", "1.234,5"), z=("number", "1234.5%"))
+    with scoring('{"x": 1.234, "z": 0.12}\n', signature, "rows.jsonl") as table:
+        (batch,) = table.batches(10)
+    assert (batch.raw["x"].tolist(), batch.raw["z"].tolist()) == ([1.234], [0.12])

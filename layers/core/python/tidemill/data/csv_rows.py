@@ -57,6 +57,7 @@ class CsvText:
         dialect = self.dialect
         if (
             dialect.delimiter is None
+            or dialect.fields < 2
             or dialect.quoting not in (dialects.DOUBLED, dialects.UNQUOTED)
             or dialect.layout not in ("plain", "row_number")
             or self.codec not in ("utf-8", "utf-8-sig")

@@ -138,9 +138,10 @@ def decide(
         fitting = [trial for trial in fitting if trial.skip == skip] or fitting
         if fitting:
             return (_certain(fitting, prefer_tab) if len(fitting) > 1 else fitting[0]).dialect()
-    if delimiter and not any(len(row) > 1 for _, row in usual[0].rows):
+    others = {*DELIMITERS} - {delimiter}
+    if delimiter and usual[0].rows and len(usual[0].rows[0][1]) == 1 and others & {*usual[0].rows[0][1][0]}:
         raise DataRefused(f"reading.delimiter of the spec says {delimiter!r}, which splits no line: correct it")
-    return _one_column(usual)
+    return _one_column(usual, delimiter)
 
 
 class _Trial:
@@ -314,7 +315,7 @@ def _certain(fitting: Sequence[_Trial], prefer_tab: bool) -> _Trial:
     )
 
 
-def _one_column(trials: Sequence[_Trial]) -> Dialect:
+def _one_column(trials: Sequence[_Trial], delimiter: str | None) -> Dialect:
     """A text without any delimiter has one column; with delimiters it is ragged. Raises DataRefused."""
     best = max(trials, key=lambda trial: sum(len(row) > 1 for _, row in trial.rows))
     if any(len(row) > 1 for _, row in best.rows):
@@ -323,4 +324,6 @@ def _one_column(trials: Sequence[_Trial]) -> Dialect:
         raise DataRefused(best.error)
     if not best.rows:
         raise DataRefused("the file holds only empty lines: upload a table with a header and rows")
-    return Dialect(None, DOUBLED, "plain", 1, tuple(best.rows[0][1]), tuple(tuple(row) for _, row in best.rows[1:]))
+    return Dialect(
+        delimiter, DOUBLED, "plain", 1, tuple(best.rows[0][1]), tuple(tuple(row) for _, row in best.rows[1:])
+    )
