@@ -7,11 +7,12 @@ import pytest
 
 from tidemill.contracts import ColumnProfile, InputField
 from tidemill.errors import SpecError
-from tidemill.learning import slices
+from tidemill.learning import preparation, slices
 from tidemill.learning.rows import Rows
 from tidemill.rules import bootstrap
 from tidemill.rules.metrics import Outcomes
 from tidemill.serving.features import Encoder, encode
+from tidemill.spec import Gates, Spec
 
 NUMBERS = InputField("income", "number")
 CITY = InputField("city", "category", required=False)
@@ -172,3 +173,17 @@ def test_sensitive_values_are_taken_whatever_the_column_is_used_for():
         slices.sensitive_columns(("sexx",), "left", columns, raw)
     with pytest.raises(SpecError, match="which is the target"):
         slices.sensitive_columns(("left",), "left", columns, raw)
+
+
+def test_an_ignored_sensitive_column_travels_with_the_holdout_and_not_with_the_features(tables):
+    spec = Spec(sensitive=("contract", "since"), candidates=("baseline",), gates=Gates(demographic_parity=0.8))
+    profile = tables.profile("binary", roles={"contract": "ignored"})
+    assert "contract" not in preparation.needed(profile, "Churn")
+    assert "contract" in preparation.needed(profile, "Churn", spec.sensitive)
+    ready = tables.prepared("binary", spec, roles={"contract": "ignored"})
+    assert "contract" not in ready.holdout.columns
+    assert set(ready.holdout.extra) == {"contract", "since"}
+    assert set(ready.holdout.extra["contract"]) <= {"Monthly", "One year", "Two year", "Never again", ""}
+    assert len(ready.holdout.extra["since"]) == len(ready.holdout)
+    with pytest.raises(SpecError, match="for binary tasks, but the task is regression"):
+        tables.prepared("regression", spec)

@@ -178,7 +178,7 @@ def effect(curves: Sequence[Effect], domain: tuple[float, float], missing: str) 
             "type": "quantitative",
             "scale": {"zero": False, "nice": False},
             "axis": {"tickCount": 3, "grid": False, "labelOverlap": "greedy"}
-            | ({"values": shown} if len(shown) <= TICKS else {})
+            | ({"values": shown, "format": ",.4~g"} if len(shown) <= TICKS else {})
             | ({"format": "~s"} if large(first.values) else {}),
         }
     elif kind == "date":
