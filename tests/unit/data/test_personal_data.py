@@ -161,6 +161,13 @@ def test_a_use_that_needs_the_values_is_refused(validate: Any, spec: dict[str, A
     assert b"planted" not in everything(found)
 
 
+def test_a_misspelt_column_is_not_left_in_clear(validate: Any) -> None:
+    spec = {"target": "churn", "personal_data": {"policy": "drop", "columns": {"emial": "mask", "gone": "mask"}}}
+    (check,) = (check for check in validate(people(), spec).checks("spec_names"))
+    assert check.verdict == "refuse"
+    assert "no column 'emial', which personal_data.columns of the spec names: did you mean 'email'?" in check.detail
+
+
 def test_masked_groups_stay_together(validate: Any) -> None:
     found = validate(people(), {"target": "churn", "group_column": "email", "personal_data": {"policy": "mask"}})
     assert found.outcome.accepted is not None
