@@ -50,6 +50,8 @@ _ESTIMATORS: dict[candidates.Kind, tuple[Any, Any]] = {
 }
 #: Those that draw random numbers.
 _SEEDED = frozenset({"boosting", "forest", "extra_trees", "network"})
+#: Early stopping finds the number of trees on nine tenths of the rows; all of them bear a few more.
+MORE_TREES = 1.1
 #: A candidate that is still not done after so many seconds is given up before its function is stopped.
 MOST_SECONDS = 780.0
 
@@ -137,6 +139,14 @@ def features(plan: Plan, rows: Rows, learned: np.ndarray, needed: Family) -> tup
     )
 
 
+def with_trees(candidate: CandidateRef, trees: int) -> CandidateRef:
+    """Gradient boosting with a number of trees that was found by early stopping; 0 leaves it as it is."""
+    if not trees:
+        return candidate
+    params = {name: value for name, value in candidate.params.items() if name != "n_iter_no_change"}
+    return replace(candidate, params=params | {"max_iter": trees, "early_stopping": False})
+
+
 def fit(candidate: CandidateRef, plan: Plan, table: np.ndarray, target: np.ndarray) -> Pipeline:
     """A candidate's estimator, fitted.
 
@@ -190,27 +200,36 @@ def _out_of_fold(
     tried += [transform] if transform.log else []
     shape = (len(rows), len(plan.classes)) if plan.classes else (len(rows),)
     found = [np.full(shape, np.nan) for _ in tried]
+    refs = [candidate] * len(tried)
     for learned, tested in cross_validation(rows.folds, plan.forward):
         learned, tested = learned & seen, tested & seen
         made, table = features(plan, rows, learned, family(candidate))
         others = made.matrix({name: values[tested] for name, values in rows.columns.items()})
-        for one, predicted in zip(tried, found, strict=True):
-            model = fit(candidate, plan, table, one.forward(rows.target[learned]))
-            predicted[tested] = predict(model, plan, others)
+        for place, one in enumerate(tried):
+            target = one.forward(rows.target[learned])
+            model = fit(refs[place], plan, table, target)
+            if refs[place].params.get("early_stopping") and candidates.kind(candidate.name) == "boosting":
+                # Now that the number of trees is known, no rows need be given away to find it.
+                refs[place] = with_trees(candidate, round(MORE_TREES * model[-1].n_iter_))
+                model = fit(refs[place], plan, table, target)
+            found[place][tested] = predict(model, plan, others)
             if spent() > MOST_SECONDS:
                 raise TooSlow(f"given up after {spent():.0f} seconds: leave it out with the spec's candidates")
-    return _better(plan, rows, tried, found)
+    trees = [ref.params["max_iter"] if ref is not candidate else 0 for ref in refs]
+    return _better(plan, rows, tried, found, trees)
 
 
-def _better(plan: Plan, rows: Rows, tried: list[TargetTransform], found: list[np.ndarray]) -> OutOfFold:
+def _better(
+    plan: Plan, rows: Rows, tried: list[TargetTransform], found: list[np.ndarray], trees: list[int]
+) -> OutOfFold:
     """The transform whose predictions are better by the deciding metric."""
     turned = []
-    for transform, learned in zip(tried, found, strict=True):
+    for transform, learned, count in zip(tried, found, trees, strict=True):
         known = ~np.isnan(learned.reshape(len(rows), -1)[:, 0])
         # Metrics of squared errors want the mean, of which the logarithm's mean falls short.
         if plan.metric in ("rmse", "r2"):
             transform = transform.smeared(rows.target[known], learned[known])
-        turned.append(OutOfFold(transform.inverse(learned), transform))
+        turned.append(OutOfFold(transform.inverse(learned), transform, count))
     if len(turned) == 1:
         return turned[0]
     means = [judging.mean(plan, rows, one.predicted) for one in turned]

@@ -141,7 +141,8 @@ def refit(
     chosen = _choose(plan, rows, best, out_of_fold)
     finish = _finish(plan, rows, chosen)
     everything = np.ones(len(rows), dtype=bool)
-    refs = {one.name: one for one in plan.candidates if one.name in chosen.weights}
+    planned = {one.name: one for one in plan.candidates}
+    refs = {name: fitting.with_trees(planned[name], out_of_fold[name].trees) for name in chosen.weights}
     made = {family: fitting.features(plan, rows, everything, family) for family in _families(plan, refs.values())}
     members = {}
     for name in chosen.weights:

@@ -139,6 +139,7 @@ def parts(name: str, values: np.ndarray, most: int) -> list[Part]:
     else:
         edges = np.unique(np.quantile(present, _QUANTILES, method="nearest"))
         edges = edges[edges > present.min()]
+        edges = edges if len(edges) else distinct[1:2]  # nearly all rows have the smallest value
         bins = np.where(missing, -1, np.searchsorted(edges, np.where(missing, 0, values), side="right"))
         found += [Part(name, label, bins == place) for place, label in enumerate(_ranges(edges))]
     return [*found, Part(name, "missing", missing)] if missing.any() else found
