@@ -28,7 +28,7 @@ KINDS = (
     "({u} * 90)::INTEGER",
     "['north', 'east', 'south', 'west', NULL][1 + ({u} * 4.2)::INTEGER]",
     "strftime(DATE '2020-01-01' + ({u} * 1500)::INTEGER, '%Y-%m-%d')",
-    "'level ' || ({u} * 300)::INTEGER || ', \"quoted\"'",
+    "'level ' || ({u} * 300)::INTEGER || ', ' || ({u} * 3)::INTEGER || '\"'",
     "{u}",
 )
 
@@ -42,6 +42,7 @@ def write_table(path: Path, rows: int, columns: int) -> None:
     target = "CASE WHEN hash(i) % 10 < 3 THEN 'yes' ELSE 'no' END AS churn"
     query = f"SELECT 'c' || i AS customer, {', '.join(features)}, {target} FROM range({rows}) AS t(i)"
     with duckdb.connect(config={"threads": "1"}) as connection:
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(f"COPY ({query}) TO '{path}' (HEADER, FORMAT csv)")
 
 

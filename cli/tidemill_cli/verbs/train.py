@@ -41,8 +41,8 @@ def command(
 ) -> None:
     """Upload FILE to the project and follow the run that it starts.
 
-    FILE is a table: CSV with any usual delimiter and encoding, TSV, JSON Lines or Parquet,
-    gzipped or not. The first row of a CSV file names the columns. Without a spec the target
+    FILE is a table: CSV with any usual delimiter and encoding, TSV, JSON, Parquet or an
+    Excel workbook, gzipped or not. Without a spec the target
     is a column named like one (target, label, y, ...); where there is none, rows are clustered.
 
     The command only uploads and watches: the run goes on when it is interrupted, and the

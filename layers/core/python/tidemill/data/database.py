@@ -27,6 +27,7 @@ def connect(work: Path) -> duckdb.DuckDBPyConnection:
     }
     connection = duckdb.connect(str(work / "table.duckdb"), config=settings)
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")  # it would be drawn into the log
     limit_memory(connection, 0)
     return connection
 

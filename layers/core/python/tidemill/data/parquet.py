@@ -53,6 +53,7 @@ def load_columns(path: Path | str, names: Sequence[str], types: Mapping[str, Col
     and None. date: object of ISO 8601 text and None. empty: object of None.
     """
     with duckdb.connect(config={"threads": "1", "autoinstall_known_extensions": "false"}) as connection:
+        connection.execute("SET enable_progress_bar = false")  # it would be drawn into the log
         relation = f"read_parquet({literal(str(path))})"
         return {name: _load(connection, relation, name, types[name]) for name in names}
 
