@@ -34,6 +34,12 @@ def test_an_empty_spec_is_the_default_spec(document: Any) -> None:
         ({"gates": {"minimum": {"auc": 0.7}}}, "the metric 'auc'"),
         ({"candidates": ["deep"]}, "has no 'deep': accepted are baseline"),
         ({"columns": {"tenure": "float"}}, "spec.columns.tenure must be one of 'integer'"),
+        (
+            {"target": "y", "task": "clustering"},
+            "spec.target names 'y', but clustering has no target: leave target out",
+        ),
+        ({"task": "clustering", "candidates": ["linear"]}, "has no 'linear': accepted are baseline, kmeans"),
+        ({"task": "binary", "candidates": ["kmeans"]}, "has no 'kmeans': accepted are baseline, linear"),
         ({"leaks": "keep"}, "spec.leaks must be one of 'drop', 'warn', 'refuse'"),
     ],
 )

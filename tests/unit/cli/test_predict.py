@@ -271,3 +271,27 @@ def test_delimiters_bom_and_gzip(world, http, tmp_path, delimiter):
     path.write_bytes(gzip.compress(text.encode()))
     world.tidemill("predict", "churn", "--file", path, "--json")
     assert http.requests[-1][2]["instances"] == [{"tenure": 3, "contract": "a, b"}]
+
+
+@pytest.mark.parametrize(
+    ("signature", "prediction", "said"),
+    [
+        (
+            Signature("m", "clustering", None, INPUTS, ("0", "1")),
+            {"cluster": "1", "distance": 0.5},
+            "cluster 1  (distance 0.5000)",
+        ),
+        (
+            Signature("m", "anomaly_detection", None, INPUTS, ("normal", "anomaly"), threshold=0.95),
+            {"anomaly": True, "score": 0.987},
+            "anomaly  (stranger than 98.7% of the training rows)",
+        ),
+        (
+            Signature("m", "dimensionality_reduction", None, INPUTS, components=2),
+            {"components": [1.5, -2.0]},
+            "components: 1.500, -2.000",
+        ),
+    ],
+)
+def test_an_answer_without_a_target_is_said_in_words(signature, prediction, said):
+    assert predict.words(prediction, signature) == said

@@ -67,3 +67,41 @@ def test_names_are_those_of_the_columns(prediction, signature):
 def test_a_float_stays_the_same_digits():
     value = Prediction(values=np.array([0.1], np.float32).astype(np.float64))
     assert outputs.by_row(value, REGRESSOR) == [0.10000000149011612]
+
+
+CLUSTERS = Prediction(labels=np.array(["2", "0"], object), values=np.array([0.5, 1.25]))
+ANOMALIES = Prediction(labels=np.array(["anomaly", "normal"], object), values=np.array([0.99, 0.25]))
+COMPONENTS = Prediction(components=np.array([[1.0, 2.0], [3.0, 4.5]]))
+CLUSTERING = Signature("groups", "clustering", None, (), ("0", "1", "2"))
+DETECTION = Signature("odd", "anomaly_detection", None, (), ("normal", "anomaly"), threshold=0.95)
+REDUCTION = Signature("short", "dimensionality_reduction", None, (), components=2)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "signature", "rows", "columns"),
+    [
+        (
+            CLUSTERS,
+            CLUSTERING,
+            [{"cluster": "2", "distance": 0.5}, {"cluster": "0", "distance": 1.25}],
+            {"prediction": ["2", "0"], "distance": [0.5, 1.25]},
+        ),
+        (
+            ANOMALIES,
+            DETECTION,
+            [{"anomaly": True, "score": 0.99}, {"anomaly": False, "score": 0.25}],
+            {"prediction": ["anomaly", "normal"], "score": [0.99, 0.25]},
+        ),
+        (
+            COMPONENTS,
+            REDUCTION,
+            [{"components": [1.0, 2.0]}, {"components": [3.0, 4.5]}],
+            {"component_1": [1.0, 3.0], "component_2": [2.0, 4.5]},
+        ),
+    ],
+)
+def test_a_model_without_a_target(prediction, signature, rows, columns):
+    assert outputs.by_row(prediction, signature) == rows
+    assert outputs.by_column(prediction, signature) == {name: [row[name] for row in rows] for name in rows[0]}
+    assert outputs.by_name(prediction, signature) == columns
+    assert outputs.names(signature) == list(columns)

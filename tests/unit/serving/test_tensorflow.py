@@ -236,6 +236,21 @@ class TestAnswers:
         assert learned["classes"] == ["No", "Yes"]
         assert [item["name"] for item in learned["inputs"]] == ["tenure", "contract"]
 
+    @pytest.mark.parametrize(
+        ("signature", "outputs"),
+        [
+            (Signature("m", "clustering", None, INPUTS, ("0", "1")), {"cluster": ["-1"], "distance": ["-1"]}),
+            (Signature("m", "anomaly_detection", None, INPUTS), {"anomaly": ["-1"], "score": ["-1"]}),
+            (Signature("m", "dimensionality_reduction", None, INPUTS, components=3), {"components": ["-1", "3"]}),
+        ],
+    )
+    def test_metadata_of_a_model_without_a_target(self, signature, outputs):
+        answer = json.loads(tensorflow.metadata(signature, 1, "silhouette", 0.5))
+        given = answer["metadata"]["signature_def"]["signature_def"]["serving_default"]["outputs"]
+        shapes = {name: [size["size"] for size in item["tensor_shape"]["dim"]] for name, item in given.items()}
+        assert shapes == outputs
+        assert answer["metadata"]["tidemill"]["target"] is None
+
     def test_metadata_of_a_regressor(self):
         signature = Signature("houses", "regression", "price", INPUTS)
         answer = json.loads(tensorflow.metadata(signature, 1, "rmse", 4.5))

@@ -195,7 +195,7 @@ def _parameters(candidates: Sequence[CandidateResult]) -> Html | None:
 
 # --- what the columns became -------------------------------------------------------------------
 
-_FAMILIES = {"tree": "Trees", "linear": "Linear models and networks"}
+_FAMILIES = {"tree": "Trees", "linear": "Linear models and networks", "distance": "Distances between rows"}
 
 
 def features(records: Records) -> Section | None:

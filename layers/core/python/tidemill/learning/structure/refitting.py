@@ -63,7 +63,7 @@ def refit(plan: Plan, rows: Rows, holdout: Rows, scores: Sequence[CandidateScore
             python=platform.python_version(),
             decisions=_decisions(plan, chosen, model, scores),
         ),
-        features=made.document(),
+        features={"families": {"distance": made.document()}, "members": {chosen.name: "distance"}},
         background={name: values[background] for name, values in rows.columns.items()},
     )
 

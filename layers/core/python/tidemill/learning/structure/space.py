@@ -83,9 +83,13 @@ class Space:
         numbers = [
             {
                 "column": number.name,
-                "missing_becomes": number.fill,
-                "transform": "sign(x) * log(1 + |x| / unit), scaled" if number.unit else "scaled",
-                **({"unit": number.unit} if number.unit else {}),
+                "becomes": (
+                    f"filled with {number.fill:g} where it is missing, taken by its logarithm "
+                    f"(sign(x) * log(1 + |x| / {number.unit:g})) and scaled"
+                    if number.unit
+                    else f"filled with {number.fill:g} where it is missing, and scaled"
+                ),
+                "features": 1,
                 "mean": float(self.mean[place]),
                 "scale": float(self.scale[place]),
             }
@@ -94,12 +98,12 @@ class Space:
         categories = [
             {
                 "column": category.name,
-                "transform": "one column for each level; other levels are all zeros; together of variance 1/2",
-                "levels": list(category.levels),
+                "becomes": "one number for each frequent level, which together weigh half as much as a number",
+                "features": list(category.levels),
             }
             for category in self.categories
         ]
-        return {"family": "distance", "columns": self.width, "features": [*numbers, *categories]}
+        return {"width": self.width, "columns": [*numbers, *categories]}
 
 
 def fit(inputs: Sequence[InputField], encoded: Mapping[str, np.ndarray]) -> Space:
