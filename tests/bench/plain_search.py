@@ -1,9 +1,10 @@
 """The default search as a person would write it: one script, both cores, scikit-learn alone; prints its seconds.
 
 From the CSV file to a fitted model: read it with pandas, keep a holdout away,
-cross-validate the same candidates with the same parameters, refit the best one and
-predict the holdout. No service, no ONNX, no report. The end-to-end benchmark compares the
-pipeline's time with it.
+cross-validate the same candidates with the same parameters in the same rounds, choose the
+votes of the last ones from their out-of-fold predictions, refit those and predict the
+holdout. No service, no ONNX, no report, no calibration, no intervals. The end-to-end
+benchmark compares the pipeline's time with it.
 
     tests/bench/plain_search.py [FILE TARGET]
 """
@@ -44,6 +45,8 @@ def pipeline(name: str, params: dict[str, Any], regression: bool) -> Any:
     """A candidate by its name in the spec."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.ensemble import (
+        ExtraTreesClassifier,
+        ExtraTreesRegressor,
         HistGradientBoostingClassifier,
         HistGradientBoostingRegressor,
         RandomForestClassifier,
@@ -51,48 +54,85 @@ def pipeline(name: str, params: dict[str, Any], regression: bool) -> Any:
     )
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    if name == "baseline":
-        return (DummyRegressor if regression else DummyClassifier)(**params)
-    if name == "linear":
-        estimator = (Ridge if regression else LogisticRegression)(**params)
+    from tidemill.learning import candidates
+
+    kinds: dict[str, tuple[Any, Any]] = {
+        "baseline": (DummyClassifier, DummyRegressor),
+        "linear": (LogisticRegression, Ridge),
+        "boosting": (HistGradientBoostingClassifier, HistGradientBoostingRegressor),
+        "forest": (RandomForestClassifier, RandomForestRegressor),
+        "extra_trees": (ExtraTreesClassifier, ExtraTreesRegressor),
+        "network": (MLPClassifier, MLPRegressor),
+    }
+    kind = candidates.kind(name)
+    seeded = {} if kind in ("baseline", "linear") else {"random_state": 0}
+    estimator = kinds[kind][regression](**params, **seeded)
+    if kind in ("linear", "network"):
         return make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), estimator)
-    if name == "forest":
-        estimator = (RandomForestRegressor if regression else RandomForestClassifier)(**params, random_state=0)
-        return make_pipeline(SimpleImputer(strategy="median"), estimator)
-    boosting = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
-    return boosting(**params, random_state=0)
+    return estimator if kind == "boosting" else make_pipeline(SimpleImputer(strategy="median"), estimator)
 
 
-def cross_validated(task: tuple[str, dict[str, Any], Any, Any, bool]) -> float:
-    """Mean score of a candidate over the folds."""
-    from sklearn.model_selection import cross_val_score
+def out_of_fold(task: tuple[str, dict[str, Any], Any, Any, bool]) -> Any:
+    """What a candidate says of each row from the other folds."""
+    from sklearn.model_selection import cross_val_predict
 
     name, params, x, y, regression = task
-    scoring = "neg_root_mean_squared_error" if regression else "roc_auc" if len(set(y)) == 2 else "neg_log_loss"
-    return float(cross_val_score(pipeline(name, params, regression), x, y, cv=FOLDS, scoring=scoring).mean())
+    how = "predict" if regression else "predict_proba"
+    return cross_val_predict(pipeline(name, params, regression), x, y, cv=FOLDS, method=how)
+
+
+def quality(y: Any, said: Any, regression: bool) -> float:
+    """The deciding metric, more is better."""
+    from sklearn.metrics import log_loss, mean_squared_error, roc_auc_score
+
+    if regression:
+        return -float(mean_squared_error(y, said))
+    return float(roc_auc_score(y, said[:, 1])) if said.shape[1] == 2 else -float(log_loss(y, said))
+
+
+def fitted(task: tuple[str, dict[str, Any], Any, Any, bool]) -> Any:
+    """A candidate on all rows."""
+    name, params, x, y, regression = task
+    return pipeline(name, params, regression).fit(x, y)
 
 
 def main(file: Path, target: str) -> None:
     """Search, refit, predict; print how long it took."""
+    import numpy as np
     from sklearn.model_selection import train_test_split
 
-    from tidemill.learning import candidates
+    from tidemill.learning import candidates, ensemble
+    from tidemill.spec import Search
 
     warnings.simplefilter("ignore")
     x, y = read(file, target)
     regression = y.dtype.kind == "f" or (y.dtype.kind in "iu" and len(set(y)) > 10)
+    y = y.astype(float) if regression else np.unique(y, return_inverse=True)[1]
     x, x_held, y, _ = train_test_split(x, y, test_size=0.2, random_state=0, stratify=None if regression else y)
     classes = 0 if regression else len(set(y))
     kind: Any = "regression" if regression else "binary" if classes == 2 else "multiclass"
-    planned = candidates.plan((), kind, len(y), classes)
+    left, rounds = candidates.planned((), kind, len(y), x.shape[1], classes, FOLDS, Search())
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        scores = list(pool.map(cross_validated, [(one.name, one.params, x, y, regression) for one in planned]))
-    best = planned[scores.index(max(scores))]
-    pipeline(best.name, best.params, regression).fit(x, y).predict(x_held)
-    print(f"plain search: {best.name} {max(scores):.5g}, {time.perf_counter() - BEGAN:.2f} seconds")
+        for number, halving in enumerate(rounds):
+            share = int(len(y) * halving.fraction)
+            tasks = [(one.name, one.params, x[:share], y[:share], regression) for one in left]
+            said = dict(zip((one.name for one in left), pool.map(out_of_fold, tasks), strict=True))
+            if number + 1 < len(rounds):
+                order = sorted(said, key=lambda name: -quality(y[:share], said[name], regression))
+                kept = {*order[: rounds[number + 1].candidates], *candidates.ALWAYS}
+                left = tuple(one for one in left if one.name in kept)
+        truth = {name: one if regression else one[np.arange(share), y[:share]] for name, one in said.items()}
+        loss = ensemble.squared if regression else ensemble.log_loss
+        weights = ensemble.select(truth, y[:share], loss)
+        members = [(one.name, one.params, x, y, regression) for one in left if one.name in weights]
+        for model in pool.map(fitted, members):
+            model.predict(x_held)
+    best = quality(y[:share], ensemble.blend(said, weights), regression)
+    print(f"plain search: {', '.join(weights)} {best:.5g}, {time.perf_counter() - BEGAN:.2f} seconds")
 
 
 if __name__ == "__main__":

@@ -48,6 +48,15 @@ def test_no_candidate_is_planned_to_take_longer_than_it_may():
 def test_the_best_survive_and_those_that_always_take_part(metric, expected):
     means = {"a": 0.1, "linear": 0.0, "b": 0.2, "failed": None, "c": 0.3, "baseline": None}
     scores = [CandidateScore(name, mean, 1.0) for name, mean in means.items()]
-    kept = halving.survivors(scores, metric, ALWAYS, 2)
+    kept = halving.survivors(scores, metric, ALWAYS, 2, dict.fromkeys(means, "one kind"))
     assert set(kept) == expected | ALWAYS
     assert list(kept) == [name for name in means if name in kept]
+
+
+def test_another_kind_survives_before_one_more_of_the_same():
+    means = {"b1": 0.9, "b2": 0.89, "b3": 0.88, "forest": 0.7, "network": 0.8, "linear": 0.6}
+    kinds = {"b1": "boosting", "b2": "boosting", "b3": "boosting"} | {name: name for name in list(means)[3:]}
+    scores = [CandidateScore(name, mean, 1.0) for name, mean in means.items()]
+    assert set(halving.survivors(scores, "roc_auc", ALWAYS, 3, kinds)) == {"b1", "b2", "network", "linear"}
+    kinds = dict.fromkeys(means, "boosting")
+    assert set(halving.survivors(scores, "roc_auc", ALWAYS, 3, kinds)) == {"b1", "b2", "b3", "linear"}

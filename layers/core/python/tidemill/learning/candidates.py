@@ -155,7 +155,8 @@ def narrow(plan: Plan, scores: Sequence[CandidateScore]) -> Round:
     if number >= len(plan.rounds):
         return Round(number, (), 1.0)
     following = plan.rounds[number]
-    kept = halving.survivors(scores, plan.metric, ALWAYS, following.candidates)
+    kinds = {name: member.kind for name, member in _PORTFOLIO.items()}
+    kept = halving.survivors(scores, plan.metric, ALWAYS, following.candidates, kinds)
     return Round(number + 1, tuple(one for one in plan.candidates if one.name in kept), following.fraction)
 
 

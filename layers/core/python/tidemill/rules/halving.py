@@ -78,12 +78,29 @@ def plan(
     return tuple(name for name in seconds if name in always or name in free), rounds
 
 
-def survivors(scores: Sequence[CandidateScore], metric: str, always: Collection[str], keep: int) -> tuple[str, ...]:
-    """The candidates of the next round: the best of a round by its metric, and those that always take part."""
+def survivors(
+    scores: Sequence[CandidateScore], metric: str, always: Collection[str], keep: int, kinds: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The candidates of the next round: the best of a round by its metric, and those that always take part.
+
+    Of those that are kept, a third is the best of the kinds that would have nobody else: an ensemble lives on members
+    that err differently.
+
+    Parameters
+    ----------
+    kinds
+        candidate -> what it is.
+    """
     sign = -1 if metric in LOWER_IS_BETTER else 1
     fitted = [score for score in scores if score.mean is not None and score.name not in always]
-    ranked = sorted(fitted, key=lambda score: (-sign * (score.mean or 0.0), score.name))[:keep]
-    kept = {score.name for score in ranked} | {score.name for score in scores if score.name in always}
+    ranked = [score.name for score in sorted(fitted, key=lambda score: (-sign * (score.mean or 0.0), score.name))]
+    kept = set(ranked[: keep - keep // 3]) | {score.name for score in scores if score.name in always}
+    free = keep // 3
+    for name in ranked:
+        if free and kinds[name] not in {kinds[one] for one in kept}:
+            kept.add(name)
+            free -= 1
+    kept |= set([name for name in ranked if name not in kept][:free])
     return tuple(score.name for score in scores if score.name in kept)
 
 
