@@ -49,7 +49,7 @@ def holdout(rows=500):
         "contract": random.choice(["monthly", "yearly", None], rows, p=[0.6, 0.3, 0.1]).astype(object),
         "since": np.array([None if i % 9 == 0 else str(day) for i, day in enumerate(days)], dtype=object),
         "note": np.array(["some text"] * rows, dtype=object),
-        "email": np.array(["a1b2"] * rows, dtype=object),
+        "email": np.array(["a1b2", "c3d4"] * (rows // 2), dtype=object),
     }
     return Rows(encode(INPUTS, raw), np.zeros(rows))
 

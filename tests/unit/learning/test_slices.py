@@ -92,15 +92,31 @@ def test_a_pair_is_told_where_it_is_much_worse_than_either_column_and_not_otherw
     assert (alone.column, alone.level, alone.and_column) == ("city", "Rome", None)
 
 
+@pytest.mark.parametrize("seed", [3, 8])
+def test_a_pair_that_adds_nothing_to_its_column_is_not_told_instead_of_it(seed):
+    columns = table(2000, seed)
+    outcomes = values(columns, np.where(columns["city"] == "Rome", 1.25, 1.0), seed)
+    found = worst(columns, outcomes, "rmse")
+    assert [(item.column, item.level, item.and_column) for item in found] == [("city", "Rome", None)]
+
+
 @pytest.mark.parametrize("metric", ["rmse", "roc_auc", "log_loss"])
 def test_nothing_is_listed_when_nothing_is_worse(metric):
     listed = 0
-    for seed in range(10):
+    for seed in range(20):
         columns = table(1500, seed)
         same = np.ones(1500)
         outcomes = values(columns, same, seed + 50) if metric == "rmse" else binary(columns, same, seed + 50)
         listed += len(worst(columns, outcomes, metric))
-    assert listed <= 1  # 5% of false discoveries, in ten tables
+    assert listed <= 1  # 5% of false discoveries, in twenty tables
+
+
+def test_a_part_that_is_ranked_as_well_as_the_rest_is_not_listed_though_its_scores_are_too_high():
+    columns, random = table(), np.random.default_rng(0)
+    truth = random.random(4000) < 0.4
+    raw = np.where(truth, 1.0, -1.0) + random.normal(size=4000) + np.where(columns["city"] == "Lima", 2.5, 0.0)
+    yes = 1 / (1 + np.exp(-raw))
+    assert worst(columns, Outcomes(truth.astype(float), np.column_stack([1 - yes, yes])), "roc_auc") == ()
 
 
 def test_a_part_of_few_rows_is_not_judged():
