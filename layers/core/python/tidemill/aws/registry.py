@@ -110,13 +110,13 @@ class FeatureSetRecord:
 
     name: str
     key: str  #: the column that names the entity
-    time: str | None  #: the column that says since when a row is known
     version: str
     rows: int
     columns: int
     entities: int  #: different keys
     run_id: str
     at: str  #: when the table that made the version was uploaded
+    time: str | None = None  #: the column that says since when a row is known
 
 
 @dataclass(frozen=True)
