@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tidemill.data import statistics
+
 
 @pytest.fixture(scope="module")
 def values() -> np.ndarray:
@@ -80,3 +82,21 @@ def test_duplicate_rows_are_counted_over_all_columns(validate: Any) -> None:
     found = validate("x,target\n" + "\n".join([*rows, rows[3], rows[3], rows[4]]), {"target": "target"})
     assert found.profile.duplicate_rows == 3
     assert "3 of 63 rows repeat another one" in found.check("duplicate_rows").detail
+
+
+def test_a_large_table_is_counted_in_parts_to_the_same_numbers(validate: Any, monkeypatch: Any) -> None:
+    rows = [f"{i * 7919 % 997},{'abcdefg'[i % 7]}{i % 50},,{i % 2}" for i in range(3000)] + ["5,a1,,1"] * 9
+    text = "number,level,none,target\n" + "\n".join(rows) + "\n"
+    whole = validate(text, {"target": "target"}).profile
+    monkeypatch.setattr(statistics, "PART", 400)
+    parts = validate(text, {"target": "target"}).profile
+    assert whole.duplicate_rows == parts.duplicate_rows > 0
+    for one, other in zip(whole.columns, parts.columns, strict=True):
+        assert (one.distinct, one.missing, one.top, one.minimum) == (
+            other.distinct,
+            other.missing,
+            other.top,
+            other.minimum,
+        )
+        for level, value in one.quantiles.items():
+            assert other.quantiles[level] == pytest.approx(value, abs=100)

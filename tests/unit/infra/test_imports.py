@@ -17,7 +17,7 @@ PACKAGES = {
     "Core": {"boto3", "botocore", "s3transfer"},
     "Runtime": {"aws_lambda_powertools", "chalice"},
     "Serving": {"numpy", "onnxruntime"},
-    "Data": {"duckdb", "numpy", "phonenumbers"},
+    "Data": {"duckdb", "numpy", "openpyxl", "phonenumbers"},
     "Science": {"numpy", "onnx", "scipy", "skl2onnx", "sklearn", "threadpoolctl"},
 }
 #: Pure rooms get time, environment and services handed in.

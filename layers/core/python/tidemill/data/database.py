@@ -12,7 +12,7 @@ import duckdb
 
 #: Megabytes that duckdb may use before it spills to the work folder; Python comes on top. It holds a few blocks of
 #: every column at a time, which it cannot spill.
-MEMORY_MB, MEMORY_MB_PER_COLUMN = 256, 1
+MEMORY_MB, MEMORY_MB_PER_COLUMN = 512, 1
 
 
 def connect(work: Path) -> duckdb.DuckDBPyConnection:

@@ -1,4 +1,8 @@
-"""Counts and distributions of the columns of a typed table, column by column, so that memory stays flat."""
+"""Counts and distributions of the columns of a typed table, column by column, so that memory stays flat.
+
+Counting different values takes memory for each of them. So the values of a large table are
+counted in parts, by their hash: the parts share no value, and together they are all.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,9 @@ import numpy as np
 from tidemill.contracts import Histogram, TopValue
 from tidemill.data.column_types import Column
 
+#: Different values that are in memory at a time, and rows that quantiles are taken from; of a larger table these are
+#: a sample by the hash of their place.
+PART = 2_000_000
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 BINS = 20
 TOP = 50
@@ -44,14 +51,12 @@ def of_column(connection: duckdb.DuckDBPyConnection, table: str, column: Column,
         how many it has.
     """
     (present,) = connection.execute(f"SELECT count({column.cell}) FROM {table}").fetchall()[0]
-    (distinct,) = connection.execute(
-        f"SELECT count(*) FROM (SELECT DISTINCT {column.cell} FROM {table} WHERE {column.cell} IS NOT NULL)"
-    ).fetchall()[0]
+    distinct = _distinct(connection, table, column.cell, rows)
     missing = rows - present
     if not present:
         return Statistics(missing, 0)
     if column.type in ("integer", "number", "date"):
-        return _of_numbers(connection, table, column, missing, distinct)
+        return _of_numbers(connection, table, column, missing, distinct, rows)
     return Statistics(missing, distinct, top=top_values(connection, table, column, TOP, TOP_LENGTH))
 
 
@@ -69,18 +74,36 @@ def top_values(
     """
     value = f"{column.cell}::VARCHAR"
     kept = f"{value} IS NOT NULL" if longest is None else f"length({value}) <= {longest}"
-    rows = connection.execute(
-        f"SELECT {value} AS value, count(*) AS n FROM {table} WHERE {kept} "
-        f"GROUP BY value ORDER BY n DESC, value LIMIT {most}"
-    ).fetchall()
-    return tuple(TopValue(value, count) for value, count in rows)
+    found: list[tuple[str, int]] = []
+    (rows,) = connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0]
+    for part in _parts(value, rows):
+        found += connection.execute(
+            f"SELECT {value} AS value, count(*) AS n FROM {table} WHERE {kept} AND {part} "
+            f"GROUP BY value ORDER BY n DESC, value LIMIT {most}"
+        ).fetchall()
+    # Like duckdb, Python orders texts by their code points.
+    found.sort(key=lambda row: (-row[1], row[0]))
+    return tuple(TopValue(value, count) for value, count in found[:most])
 
 
 def duplicate_rows(connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[Column], rows: int) -> int:
     """How many rows repeat an earlier one in all columns."""
-    cells = ", ".join(column.cell for column in columns)
-    (distinct,) = connection.execute(f"SELECT count(*) FROM (SELECT DISTINCT hash({cells}) FROM {table})").fetchall()[0]
-    return rows - int(distinct)
+    return rows - _distinct(connection, table, f"hash({', '.join(column.cell for column in columns)})", rows)
+
+
+def _distinct(connection: duckdb.DuckDBPyConnection, table: str, value: str, rows: int) -> int:
+    """How many different values an SQL expression has, nulls apart."""
+    counts = (
+        f"SELECT count(*) FROM (SELECT DISTINCT {value} AS v FROM {table} WHERE {part}) WHERE v IS NOT NULL"
+        for part in _parts(value, rows)
+    )
+    return sum(int(connection.execute(count).fetchall()[0][0]) for count in counts)
+
+
+def _parts(value: str, rows: int) -> list[str]:
+    """Conditions that divide the rows into parts that have no value in common."""
+    parts = -(-rows // PART)
+    return [f"hash({value}) % {parts} = {part}" for part in range(parts)] if parts > 1 else ["true"]
 
 
 def as_number(column: Column) -> str:
@@ -89,12 +112,14 @@ def as_number(column: Column) -> str:
 
 
 def _of_numbers(
-    connection: duckdb.DuckDBPyConnection, table: str, column: Column, missing: int, distinct: int
+    connection: duckdb.DuckDBPyConnection, table: str, column: Column, missing: int, distinct: int, rows: int
 ) -> Statistics:
     number = as_number(column)
+    present = rows - missing
+    sample = f"FILTER (hash(rowid) % {present} < {PART})" if present > PART else ""
     (low, high, mean, std, quantiles) = connection.execute(
         f"SELECT min({number}), max({number}), avg({number}), stddev_samp({number}), "
-        f"quantile_cont({number}, {list(QUANTILES)}) FROM {table}"
+        f"quantile_cont({number}, {list(QUANTILES)}) {sample} FROM {table}"
     ).fetchall()[0]
     known = dict(zip(map(str, QUANTILES), quantiles, strict=True))
     edges = _edges(low, high, known["0.01"], known["0.99"], column.type == "integer")
