@@ -165,6 +165,8 @@ def test_a_sensitive_number_is_compared_by_ranges_and_missing_values_are_a_level
     age = np.array([np.nan] * 40 + list(range(160)), dtype=np.float32)
     levels = [item.level for item in slices.by_level({"age": age}, "rmse", values(None, np.ones(200)), 0)]
     assert levels == ["under 40", "40 to under 80", "80 to under 119", "119 or more", "missing"]
+    mostly_nothing = np.array([0.0] * 95 + [114.0, 200.0, 300.0, 400.0, 500.0, 600.0, 700.0], dtype=np.float32)
+    assert [part.level for part in slices.parts("gain", mostly_nothing, 8)] == ["under 114", "114 or more"]
     few = slices.parts("n", np.array([1.0, 2.0, 2.0], dtype=np.float32), 8)
     assert [(part.level, part.mask.sum()) for part in few] == [("1", 1), ("2", 2)]
 

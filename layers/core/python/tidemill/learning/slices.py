@@ -138,7 +138,8 @@ def parts(name: str, values: np.ndarray, most: int) -> list[Part]:
         found += [Part(name, _shown(value), values == value) for value in distinct]
     else:
         edges = np.unique(np.quantile(present, _QUANTILES, method="nearest"))
-        edges = edges[edges > present.min()]
+        # Where most values are the smallest one, they are one part and all others the other.
+        edges = edges[edges > distinct[0]] if edges[-1] > distinct[0] else distinct[1:2]
         edges = edges if len(edges) else distinct[1:2]  # nearly all rows have the smallest value
         bins = np.where(missing, -1, np.searchsorted(edges, np.where(missing, 0, values), side="right"))
         found += [Part(name, label, bins == place) for place, label in enumerate(_ranges(edges))]
