@@ -264,7 +264,7 @@ def trained(uploaded: Run, objects: Objects, registry: Registry) -> Run:
 
 
 class Wire(BaseHTTPRequestHandler):
-    """GetObject, GetItem and SendMessage over HTTP, as `aws/quick.py` sends them, of what moto holds."""
+    """GetObject, GetItem, BatchGetItem and SendMessage over HTTP, as `aws/quick.py` sends them, of what moto holds."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1
@@ -282,6 +282,8 @@ class Wire(BaseHTTPRequestHandler):
         try:
             if self.headers["x-amz-target"] == "DynamoDB_20120810.GetItem":
                 answer = boto3.client("dynamodb").get_item(**asked)
+            elif self.headers["x-amz-target"] == "DynamoDB_20120810.BatchGetItem":
+                answer = boto3.client("dynamodb").batch_get_item(**asked)
             else:
                 answer = boto3.client("sqs").send_message(**asked)
                 assert answer["MD5OfMessageBody"] == hashlib.md5(asked["MessageBody"].encode()).hexdigest()

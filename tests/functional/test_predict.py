@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,9 +15,11 @@ import boto3
 import pytest
 
 from tidemill import keys
+from tidemill.aws import clients
 from tidemill.aws.objects import Objects
+from tidemill.aws.online_features import OnlineFeatures
 from tidemill.aws.registry import Registry
-from tidemill.contracts import Capture, from_json
+from tidemill.contracts import Capture, FeatureSetRef, InputField, Signature, from_json
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "tests" / "events"
@@ -128,3 +132,70 @@ def test_a_model_in_memory_outlives_its_table(churn: int, call: Any, table: str)
 def test_a_deleted_queue_does_not_fail_the_prediction(churn: int, call: Any, queue: str) -> None:
     boto3.client("sqs").delete_queue(QueueUrl=queue)
     assert call(event("api_predict_rows"))[0] == 200
+
+
+# --- features that are looked up -----------------------------------------------------------------
+
+
+@pytest.fixture
+def shared(churn: int, objects: Objects) -> None:
+    """Model churn takes tenure, monthly and contract from the feature set customers."""
+    boto3.client("dynamodb").create_table(
+        TableName="tidemill-features",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "entity", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "entity", "KeyType": "HASH"}],
+    )
+    rows = [["1", None, {"tenure": 3, "monthly": 29.85, "contract": "Monthly"}], ["2", None, {"tenure": 70}]]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    OnlineFeatures(clients.dynamodb(), "tidemill-features").write("customers", gzip.compress(lines.encode()))
+    key = keys.model("churn", churn, "signature.json")
+    signature = objects.get_contract(Signature, ARTIFACTS, key)
+    names = ("tenure", "monthly", "contract")
+    inputs = [replace(item, required=False) if item.name in names else item for item in signature.inputs]
+    # The graph's own names stand in the place of <set>__<column>.
+    ref = FeatureSetRef("customers", "customer", names, "integer")
+    keyed = (InputField("customer", "integer", required=False),)
+    objects.put_contract(ARTIFACTS, key, replace(signature, inputs=tuple(inputs), feature_sets=(ref,), keys=keyed))
+
+
+def asked(*instances: dict[str, Any]) -> dict[str, Any]:
+    request = event("api_predict_rows")
+    return request | {"body": json.dumps({"instances": list(instances)})}
+
+
+REST = {"senior": False, "joined": "2025-11-03"}
+ALL = {"tenure": 3, "monthly": 29.85, "contract": "Monthly"}
+
+
+@pytest.mark.usefixtures("shared")
+def test_the_key_stands_for_the_features(call: Any, queue: str) -> None:
+    status, _, document = call(asked({"customer": 1, **REST}, {"customer": "1", "monthly": 80, **REST}))
+    assert status == 200, document
+    _, _, given = call(asked({**ALL, **REST}, {**ALL, "monthly": 80, **REST}))
+    assert document == given
+    (message,) = boto3.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=1)["Messages"]
+    first = from_json(Capture, json.loads(message["Body"])[0])
+    assert first.inputs == {"customer": 1, **ALL, **REST}
+
+
+@pytest.mark.usefixtures("shared")
+def test_metadata_names_the_key(call: Any) -> None:
+    _, _, document = call(event("api_metadata"))
+    inputs = document["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"]
+    assert inputs["customer"]["dtype"] == "DT_INT64"
+
+
+@pytest.mark.usefixtures("shared")
+def test_neither_key_nor_features_is_refused(call: Any) -> None:
+    status, _, document = call(asked(REST))
+    assert (status, document["error"][:20]) == (400, "customer is missing:")
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_lookup_that_fails_is_no_prediction_without_features(call: Any) -> None:
+    boto3.client("dynamodb").delete_table(TableName="tidemill-features")
+    status, _, document = call(asked({"customer": 1, **REST}))
+    assert status == 503
+    assert document["error"].startswith("the features of customers cannot be looked up at the moment")
+    assert call(asked({**ALL, **REST}))[0] == 200
