@@ -214,12 +214,20 @@ def test_the_spec_may_say_how_many_clusters() -> None:
     assert made.fit.decisions == ("The rows are put into 5 clusters, the only number that was tried.",)
 
 
-def test_fewer_clusters_are_taken_when_more_are_hardly_better() -> None:
+def test_numbers_of_clusters_within_a_tenth_are_as_good() -> None:
     planned_ = candidates.plan(Spec(), "clustering", 300)
     scores = [CandidateScore(f"kmeans_{k}", mean, 1.0) for k, mean in ((2, 0.40), (3, 0.46), (7, 0.50))]
-    assert candidates.best([CandidateScore("baseline", 0.9, 1.0), *scores], planned_, "silhouette").name == "kmeans_3"
+    equals = candidates.best([CandidateScore("baseline", 0.9, 1.0), *scores], planned_, "silhouette")
+    assert [one.name for one in equals] == ["kmeans_3", "kmeans_7"]
     with pytest.raises(CandidateFailed, match="none of the candidates"):
         candidates.best([CandidateScore("kmeans_2", None, 1.0)], planned_, "silhouette")
+
+
+def test_of_numbers_that_are_as_good_the_one_that_is_found_again_is_taken() -> None:
+    learned = Rows(encoded(customers(300)[0]), np.zeros(300))
+    scores = [CandidateScore(f"kmeans_{k}", 0.5, 1.0) for k in (2, 3, 6)]
+    made = refitting.refit(planned(Spec()), learned, learned, scores, {})
+    assert made.fit.candidate == "kmeans_3"
 
 
 # --- rows without structure --------------------------------------------------------------------

@@ -65,10 +65,10 @@ def _all(spec: Spec, task: Task, rows: int) -> list[tuple[str, str, dict[str, An
     ]
 
 
-def best(scores: Sequence[CandidateScore], planned: Sequence[CandidateRef], metric: str) -> CandidateRef:
-    """The best candidate but the baseline by the deciding metric; of equal ones the simplest.
+def best(scores: Sequence[CandidateScore], planned: Sequence[CandidateRef], metric: str) -> tuple[CandidateRef, ...]:
+    """The best candidates but the baseline by the deciding metric, the simplest first.
 
-    Numbers of clusters are equal up to a tenth of the metric.
+    Those that are as good as the best are among them: of numbers of clusters, those within a tenth of its metric.
 
     Raises
     ------
@@ -85,4 +85,4 @@ def best(scores: Sequence[CandidateScore], planned: Sequence[CandidateRef], metr
     sign = -1 if metric in LOWER_IS_BETTER else 1
     top = max(sign * means[candidate.name] for candidate in fitted)
     hair = _CLUSTERS_HAIR if "n_clusters" in fitted[0].params else _HAIR
-    return next(one for one in fitted if sign * means[one.name] >= top - hair * abs(top))
+    return tuple(one for one in fitted if sign * means[one.name] >= top - hair * abs(top))

@@ -18,11 +18,15 @@ from tidemill.learning.structure.candidates import BASELINE
 from tidemill.learning.structure.fitting import halves_of, some_of
 from tidemill.learning.structure.judged import Judged
 from tidemill.learning.structure.methods import Clustering, Detection, Method, Reduction
+from tidemill.rules.structure_metrics import adjusted_rand
 from tidemill.serving.prediction import ANOMALY, NORMAL
 from tidemill.spec import LOWER_IS_BETTER
 
 #: Rows that the best candidate learns from at most.
 _ROWS = 50_000
+#: Pairs of halves whose clusters are compared, and the difference in agreement that decides nothing.
+_TRIES = 4
+_AS_SURE = 0.05
 
 
 def refit(plan: Plan, rows: Rows, holdout: Rows, scores: Sequence[CandidateScore]) -> Refit:
@@ -35,11 +39,12 @@ def refit(plan: Plan, rows: Rows, holdout: Rows, scores: Sequence[CandidateScore
     DataRefused
         no column varies.
     """
-    chosen = candidates.best(scores, plan.candidates, plan.metric)
+    equals = candidates.best(scores, plan.candidates, plan.metric)
     seen = some_of(np.ones(len(rows), dtype=bool), _ROWS, plan.seed)
     columns = {name: values[seen] for name, values in rows.columns.items()}
     made = space.fit(plan.inputs, columns)
     table = made.matrix(columns)
+    chosen = _surest(equals, plan, table) if plan.task == "clustering" else equals[0]
     model = methods.of(chosen, plan.task, table, plan.seed)
     baseline = methods.of(CandidateRef(BASELINE, chosen.params), plan.task, table, plan.seed)
     tested = made.matrix(holdout.columns)
@@ -68,6 +73,17 @@ def refit(plan: Plan, rows: Rows, holdout: Rows, scores: Sequence[CandidateScore
     )
 
 
+def _surest(equals: Sequence[CandidateRef], plan: Plan, table: np.ndarray) -> CandidateRef:
+    """Of numbers of clusters that are as good, the one that separate halves of the rows agree on best; then fewer."""
+    if len(equals) == 1:
+        return equals[0]
+    agreed = []
+    for candidate in equals:
+        tries = [halves_of(candidate, replace(plan, seed=plan.seed + n), table, table) for n in range(_TRIES)]
+        agreed.append(np.mean([adjusted_rand(one[:, 0], one[:, 1]) for one in tries if one is not None]))
+    return next(one for one, share in zip(equals, agreed, strict=True) if share >= max(agreed) - _AS_SURE)
+
+
 def _signature(plan: Plan, model: Method) -> Signature:
     signature = plan.signature()
     if isinstance(model, Clustering):
@@ -89,7 +105,7 @@ def _decisions(plan: Plan, chosen: CandidateRef, model: Method, scores: Sequence
             f"the best {plan.metric} in cross-validation, {mean:.3f}"
             if top == chosen.name
             else f"a {plan.metric} of {mean:.3f} in cross-validation, within a tenth of the best, "
-            f"{means[top]:.3f} of {top.removeprefix('kmeans_')} clusters, and fewer say more"
+            f"{means[top]:.3f} of {top.removeprefix('kmeans_')} clusters; of such the surest to be found again was taken"
         )
         return (f"{clusters} clusters were chosen of {len(means)} numbers that were tried: they have {why}.",)
     if isinstance(model, Reduction):
