@@ -34,7 +34,7 @@ def test_every_check_that_looked_speaks(validate: Any) -> None:
     again = validate(
         churn(), {"target": "churn", "positive_class": "yes"}, previous=first.profile, suggested=first.outcome.suggested
     )
-    assert {check.name for check in again.outcome.checks} == set(PASSED) - {"target_assumed"}
+    assert {check.name for check in again.outcome.checks} == set(PASSED) - {"target_assumed", "feature_set"}
     assert all(check.detail and "\n" not in check.detail for check in again.outcome.checks)
 
 
@@ -274,6 +274,7 @@ def test_roles_that_the_spec_gives(validate: Any) -> None:
     [
         ({"time_column": "day"}, "refuse", "no column 'day', which time_column of the spec names"),
         ({"group_column": "plam"}, "refuse", "did you mean 'plan'?"),
+        ({"sensitive": ["plam"]}, "refuse", "no column 'plam', which sensitive of the spec names: did you mean 'plan'?"),
         ({"columns": {"x": "date"}}, "refuse", "no column 'x', which columns of the spec names"),
         ({"ignore": ["x"]}, "warn", "no column 'x', which ignore of the spec names"),
         ({"time_column": "plan"}, "refuse", "the time column 'plan' holds category, not dates or numbers"),
