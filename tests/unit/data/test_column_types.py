@@ -143,3 +143,22 @@ def test_a_cell_that_does_not_fit_its_declared_type_is_named(validate: Any, kind
     assert message in check.detail
     assert found.profile
     assert found.outcome.accepted is None
+
+
+def test_the_spec_names_words_that_are_values(validate: Any) -> None:
+    found = validate(table(["NA", "-", "x", ""]), {"target": "target", "real_values": ["NA", "-"]})
+    assert (found.column("x").distinct, found.column("x").missing) == (3, 15)
+    assert validate(table(["NA", "-", "x", ""]), {"target": "target"}).column("x").missing == 45
+
+
+def test_dates_that_a_person_must_decide(validate: Any) -> None:
+    found = validate(table(["11/8/2018", "10/9/2018"]), {"target": "target", "reading": {"dates": "day_first"}})
+    assert (found.types["x"], found.column("x").format) == ("date", "day/month/year")
+    found = validate(table(["2010-11", "2011-12"]), {"target": "target"})
+    assert "can be read as year-month or as two years" in found.check("ambiguous_dates").detail
+    seconds = table(["1700000000", "1700086400"])
+    assert validate(seconds, {"target": "target"}).types["x"] == "integer"
+    found = validate(seconds, {"target": "target", "columns": {"x": "date"}})
+    assert load_columns(found.table, ["x"], {"x": "date"})["x"][0] == "2023-11-14"
+    days = table([f"202401{day:02d}" for day in range(1, 21)])
+    assert validate(days, {"target": "target"}).column("x").format == "yearmonthday"

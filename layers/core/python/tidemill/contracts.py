@@ -31,7 +31,11 @@ SUPERVISED: tuple[Task, ...] = ("binary", "multiclass", "regression")
 Status = Literal["RUNNING", "WAITING_FOR_APPROVAL", "LIVE", "REFUSED_DATA", "REFUSED_BY_GATE", "FAILED"]
 Verdict = Literal["pass", "warn", "refuse"]
 #: Texts that mean missing, besides what a spec's `missing_values` names. Blanks around a text do not count.
-MISSING_WORDS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "Null", "None", "?", "-")
+MISSING_WORDS = (
+    *("", "NA", "N/A", "n/a", "n.a.", "N.A.", "#N/A", "#NA", "<NA>", "NaN", "nan", "None"),
+    *("null", "NULL", "Null", "<null>", "(null)", "\\N", "?", "-", "--"),
+    *("#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?", "#NULL!"),
+)
 Architecture = Literal["x86_64", "arm64"]  #: of a Lambda function
 #: What a column holds. `integer` and `number` become float32 features, `boolean` and
 #: `category` become text features, `date` is expanded to numbers, `text` is long free text.

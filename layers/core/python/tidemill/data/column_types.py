@@ -125,13 +125,16 @@ def create_cells(
         usual words for missing that are values here.
     """
     usual = {*MISSING_WORDS} - {text.strip() for text in real_values} | {""}
-    words = [literal(word) for word in sorted(usual | {text.strip() for text in missing_values})]
+    words = sorted(usual | {text.strip() for text in missing_values})
+    longest = max(len(word.encode()) for word in words)
     numbers = [f"{float(text)!r}::DOUBLE" for text in missing_values if _is_number(text)]
     cells, texts = [], []
     for i in range(columns):
         text = cell(i)
         # Not IN: duckdb makes a hash table of a longer list, for each column.
-        missing = [f"{text} = {word}" for word in words] + [f"{_number(text)} = {number}" for number in numbers]
+        is_word = " OR ".join(f"{text} = {literal(word)}" for word in words)
+        missing = [f"(strlen({text}) <= {longest} AND ({is_word}))"]
+        missing += [f"{_number(text)} = {number}" for number in numbers]
         cells.append(f"CASE WHEN {' OR '.join(missing)} THEN NULL ELSE {text} END AS {text}")
         texts.append(f"{_trimmed(text)} AS {text}")
     connection.execute(f"CREATE TABLE cells AS SELECT {', '.join(cells)} FROM (SELECT {', '.join(texts)} FROM raw)")
