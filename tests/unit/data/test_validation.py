@@ -274,7 +274,7 @@ def test_roles_that_the_spec_gives(validate: Any) -> None:
     [
         ({"time_column": "day"}, "refuse", "no column 'day', which time_column of the spec names"),
         ({"group_column": "plam"}, "refuse", "did you mean 'plan'?"),
-        ({"sensitive": ["plam"]}, "refuse", "no column 'plam', which sensitive of the spec names: did you mean 'plan'?"),
+        ({"sensitive": ["plam"]}, "refuse", "which sensitive of the spec names: did you mean 'plan'?"),
         ({"columns": {"x": "date"}}, "refuse", "no column 'x', which columns of the spec names"),
         ({"ignore": ["x"]}, "warn", "no column 'x', which ignore of the spec names"),
         ({"time_column": "plan"}, "refuse", "the time column 'plan' holds category, not dates or numbers"),

@@ -464,13 +464,15 @@ def _profile_of(column: Column, assigned: Assigned, known: Statistics, rows: int
 def _column_names(spec: Spec) -> list[tuple[str, str]]:
     """Every column that the spec names beside the target, with the field that names it."""
     single = [("time_column", spec.time_column), ("group_column", spec.group_column)]
+    shared = tuple(f"{name}__" for name in spec.feature_sets)  # their columns join the table later
     return [
         *(("columns", name) for name in spec.columns),
         *(("ignore", name) for name in spec.ignore),
         *(("id_columns", name) for name in spec.id_columns),
+        *(("sensitive", name) for name in spec.sensitive if not name.startswith(shared)),
         *((field, name) for field, name in single if name is not None),
-        *((f"feature_sets.{shared}.key", use.key) for shared, use in spec.feature_sets.items()),
-        *((f"feature_sets.{shared}.time", use.time) for shared, use in spec.feature_sets.items() if use.time),
+        *((f"feature_sets.{name}.key", use.key) for name, use in spec.feature_sets.items()),
+        *((f"feature_sets.{name}.time", use.time) for name, use in spec.feature_sets.items() if use.time),
     ]
 
 
