@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tidemill import spec as specs
 from tidemill.contracts import ColumnType, InputField, Signature
+from tidemill.data.parquet import load_columns
 from tidemill.data.scoring_table import ScoringTable, read_scoring_table
 from tidemill.errors import DataRefused
+from tidemill.learning import preparation
 from tidemill.serving import features
 
 SIGNATURE = Signature(
@@ -193,3 +196,25 @@ def test_numbers_of_json_and_parquet_have_no_form(scoring: Any) -> None:
     with scoring('{"x": 1.234, "z": 0.12}\n', signature, "rows.jsonl") as table:
         (batch,) = table.batches(10)
     assert (batch.raw["x"].tolist(), batch.raw["z"].tolist()) == ([1.234], [0.12])
+
+
+def test_a_file_of_one_row_means_what_it_meant_in_the_training_table(validate: Any, scoring: Any) -> None:
+    cells = {"price": "1.{:03d},50 €", "weight": "{} kg", "rate": "{} %", "on": "{}/3/2024", "at": "18.{:02d}.00"}
+    rows = [";".join(cell.format(1 + i % 28) for cell in cells.values()) + f";{i % 2}" for i in range(60)]
+    found = validate("\n".join([";".join(cells) + ";y", *rows]), {"target": "y", "reading": {"delimiter": ";"}})
+    profile, accepted = found.profile, found.outcome.accepted
+    assert accepted
+    assert [column.format for column in profile.columns[:5]] == [
+        *("1.234,5 €", "1234,5 kg", "1234,5 %", "day/month/year", "HH.MM.SS")
+    ]
+    raw = load_columns(found.table, list(found.types), found.types)
+    plan = preparation.prepare(
+        "m", specs.parse({"target": "y", "reading": {"delimiter": ";"}}), profile, accepted, raw
+    ).plan
+    signature = plan.signature()
+    assert signature.reading == {"delimiter": ";"}
+    with scoring(";".join(cells) + "\n" + rows[1].rpartition(";")[0], signature) as table:
+        (batch,) = table.batches(1)
+    assert {name: values.tolist() for name, values in batch.raw.items()} == {
+        name: raw[name][1:2].tolist() for name in cells
+    }
