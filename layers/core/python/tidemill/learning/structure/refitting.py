@@ -105,7 +105,7 @@ def _decisions(plan: Plan, chosen: CandidateRef, model: Method, scores: Sequence
             f"the best {plan.metric} in cross-validation, {mean:.3f}"
             if top == chosen.name
             else f"a {plan.metric} of {mean:.3f} in cross-validation, within a tenth of the best, "
-            f"{means[top]:.3f} of {top.removeprefix('kmeans_')} clusters; of such the surest to be found again was taken"
+            f"{means[top]:.3f} of {top[7:]} clusters; of such the surest to be found again is taken"
         )
         return (f"{clusters} clusters were chosen of {len(means)} numbers that were tried: they have {why}.",)
     if isinstance(model, Reduction):
