@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ Put = Callable[..., FeatureSet]
 
 
 @pytest.fixture
-def put(tmp_path: Path) -> Put:
+def put(tmp_path: Path) -> Iterator[Put]:
     """Takes a CSV text into a set."""
     made: list[FeatureSet] = []
 
@@ -46,7 +46,7 @@ def put(tmp_path: Path) -> Put:
         )
         return made[-1]
 
-    yield ingest  # type: ignore[misc]
+    yield ingest
     for one in made:
         one.close()
 

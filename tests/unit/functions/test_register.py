@@ -58,6 +58,8 @@ class World:
             keys.run_model(RUN.run_id): b"graph",
             keys.run_signature(RUN.run_id): dumps(SIGNATURE),
             keys.run_profile(RUN.run_id): b"{}",
+            keys.run_features(RUN.run_id): b"{}",
+            keys.run_background(RUN.run_id): b"rows",
         }
         self.written = []
 
@@ -92,7 +94,10 @@ def test_the_number_comes_before_the_files(app):
     assert world.written[0] == "version of churn"
     assert set(world.written[1:]) == {
         keys.model("churn", 4, file)
-        for file in ("model.onnx", "signature.json", "profile.json", "evaluation.json", "lineage.json")
+        for file in (
+            *("model.onnx", "signature.json", "features.json", "background.npz", "profile.json"),
+            *("evaluation.json", "lineage.json"),
+        )
     }
     lineage = loads(Lineage, world.files[keys.model("churn", 4, "lineage.json")])
     assert (lineage.seed, lineage.packages, lineage.dataset_version) == (7, {"numpy": "2.0"}, "d1")

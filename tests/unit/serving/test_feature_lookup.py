@@ -15,14 +15,11 @@ from tidemill.serving.feature_lookup import FeatureLookup, entity
 
 CUSTOMERS = FeatureSetRef("customers", "customer", ("customers__age", "customers__plan"), "integer")
 SHOPS = FeatureSetRef("shops", "shop", ("shops__size",))
-INPUTS = tuple(
-    InputField(name, kind, required=False)
-    for name, kind in (
-        ("amount", "number"),
-        ("customers__age", "number"),
-        ("customers__plan", "category"),
-        ("shops__size", "integer"),
-    )
+INPUTS = (
+    InputField("amount", "number", required=False),
+    InputField("customers__age", "number", required=False),
+    InputField("customers__plan", "category", required=False),
+    InputField("shops__size", "integer", required=False),
 )
 ONLINE: dict[str, dict[str, dict[str, Any]]] = {
     "customers": {"1": {"age": 30, "plan": "gold"}, "2": {"plan": "basic"}},
@@ -51,7 +48,7 @@ def lookup(asked: Asked, *sets: FeatureSetRef, missing: tuple[str, ...] = ()) ->
 
 
 def test_rows_get_the_features_of_their_keys(asked: Asked) -> None:
-    columns = {"amount": [1, 2, 3, 4], "customer": [2, "1", None, 9]}
+    columns: dict[str, list[Any]] = {"amount": [1, 2, 3, 4], "customer": [2, "1", None, 9]}
     assert lookup(asked, CUSTOMERS).completed(columns) == columns | {
         "customers__age": [None, 30, None, None],
         "customers__plan": ["basic", "gold", None, None],
@@ -59,14 +56,18 @@ def test_rows_get_the_features_of_their_keys(asked: Asked) -> None:
 
 
 def test_what_the_caller_gives_wins_row_by_row(asked: Asked) -> None:
-    columns = {"customer": [1, 1, 2], "customers__age": [44, None, "?"], "customers__plan": ["x", "NA", None]}
+    columns: dict[str, list[Any]] = {
+        "customer": [1, 1, 2],
+        "customers__age": [44, None, "?"],
+        "customers__plan": ["x", "NA", None],
+    }
     made = lookup(asked, CUSTOMERS).completed(columns)
     assert made["customers__age"] == [44, 30, None]
     assert made["customers__plan"] == ["x", "gold", "basic"]
 
 
 def test_each_key_is_asked_for_once_and_none_without_need(asked: Asked) -> None:
-    columns = {
+    columns: dict[str, list[Any]] = {
         "customer": [1, 1.0, " 1 ", 2, 3],
         "customers__age": [None, None, None, None, 50],
         "customers__plan": [None, None, None, None, "own"],
@@ -80,7 +81,7 @@ def test_each_key_is_asked_for_once_and_none_without_need(asked: Asked) -> None:
 
 
 def test_a_model_without_the_key_needs_the_features(asked: Asked) -> None:
-    own = {"customers__plan": ["gold"], "amount": [1]}
+    own: dict[str, list[Any]] = {"customers__plan": ["gold"], "amount": [1]}
     assert lookup(asked, CUSTOMERS).completed(own) == own
     with pytest.raises(InputRefused, match="customer is missing: the model looks features of customers up by it"):
         lookup(asked, CUSTOMERS).completed({"amount": [1]})

@@ -18,8 +18,8 @@ from tidemill.errors import InputRefused, NotFound, StorageError
 from tidemill.serving import captures, outputs, uncertainty
 from tidemill.serving import columns as stored_columns
 from tidemill.serving.explaining import Explainer, Explanation
-from tidemill.serving.masking import Masking
 from tidemill.serving.feature_lookup import FeatureLookup, LookUp
+from tidemill.serving.masking import Masking
 from tidemill.serving.missing_values import MissingValues
 from tidemill.serving.model_cache import ModelCache
 from tidemill.serving.prediction import Prediction
