@@ -651,8 +651,8 @@ class Evaluation:
     positive_class: str | None = None
     #: Points for the charts, by name. binary: roc {fpr, tpr}, precision_recall {recall, precision},
     #: calibration {predicted, observed, count}; multiclass and binary: confusion {labels, matrix};
-    #: regression: residuals {actual, predicted} (at most 2,000 points), residual_histogram {edges, counts}; tasks without
-    #: a target: see learning/structure/described.py.
+    #: regression: residuals {actual, predicted} (at most 2,000 points), residual_histogram {edges, counts};
+    #: tasks without a target: see learning/structure/described.py.
     curves: dict[str, dict[str, Any]] = field(default_factory=dict)
     effects: tuple[Effect, ...] = ()  #: of the most important columns
     slices: tuple[SliceMetrics, ...] = ()  #: sensitive columns first, then the worst found
