@@ -117,14 +117,18 @@ def main(file: Path, target: str) -> None:
     kind: Any = "regression" if regression else "binary" if classes == 2 else "multiclass"
     left, rounds = candidates.planned((), kind, len(y), x.shape[1], classes, FOLDS, Search())
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        later = {name for halving in rounds for name in halving.joining}
+        every, left = left, tuple(one for one in left if one.name not in later)
         for number, halving in enumerate(rounds):
             share = int(len(y) * halving.fraction)
             tasks = [(one.name, one.params, x[:share], y[:share], regression) for one in left]
             said = dict(zip((one.name for one in left), pool.map(out_of_fold, tasks), strict=True))
             if number + 1 < len(rounds):
                 order = sorted(said, key=lambda name: -quality(y[:share], said[name], regression))
-                kept = {*order[: rounds[number + 1].candidates], *candidates.ALWAYS}
-                left = tuple(one for one in left if one.name in kept)
+                after = rounds[number + 1]
+                free = after.candidates - len(after.joining)
+                kept = {*order[:free], *after.joining, *candidates.ALWAYS}
+                left = tuple(one for one in every if one.name in kept)
         truth = {name: one if regression else one[np.arange(share), y[:share]] for name, one in said.items()}
         loss = ensemble.squared if regression else ensemble.log_loss
         weights = ensemble.select(truth, y[:share], loss)

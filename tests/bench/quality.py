@@ -127,7 +127,8 @@ def search(file: Path, spec: Spec, clock: Callable[[], float] = time.perf_counte
     began = clock()
     results: dict[str, CandidateResult] = {}
     found: dict[str, OutOfFold] = {}
-    refs, number, fraction, fits = plan.candidates, 1, plan.rounds[0].fraction, 1
+    first, fits = plan.prepared(), 1
+    refs, number, fraction = first.candidates, first.number, first.fraction
     while refs:
         made = [fitting.cross_validate(one, plan, ready.train, clock, number, fraction) for one in refs]
         fits += len(made)

@@ -44,6 +44,13 @@ def test_no_candidate_is_planned_to_take_longer_than_it_may():
     assert planned(most=5.0)[1][-1].fraction == 0.5
 
 
+def test_one_that_needs_many_rows_joins_when_there_are_as_many():
+    least = {"c0": 20_000, "c1": 100, "c2": 10**9}
+    _, (early, late) = halving.plan(SECONDS, ALWAYS, 50_000, 1000.0, 300.0, least)
+    assert early.joining == ()
+    assert late.joining == ("c0", "c2")
+
+
 @pytest.mark.parametrize(("metric", "expected"), [("roc_auc", {"b", "c"}), ("rmse", {"a", "b"})])
 def test_the_best_survive_and_those_that_always_take_part(metric, expected):
     means = {"a": 0.1, "linear": 0.0, "b": 0.2, "failed": None, "c": 0.3, "baseline": None}

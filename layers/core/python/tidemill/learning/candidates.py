@@ -50,12 +50,12 @@ _PORTFOLIO: dict[str, _Member] = {
         "boosting",
         {
             "learning_rate": 0.05,
-            "max_leaf_nodes": 127,
+            "max_leaf_nodes": 63,
             "min_samples_leaf": 10,
             "l2_regularization": 1.0,
             "max_features": 0.5,
         },
-        (500, 150),
+        (600, 150),
         (8_000, float("inf")),
     ),
     "boosting_narrow": _Member(
@@ -143,7 +143,8 @@ def planned(
     seconds = {name: folds * expected_seconds(name, rows, columns, classes) for name in wanted}
     money = search.usd / (_GIGABYTES * prices.PRICES.lambda_gb_second["arm64"])
     budget = min(search.seconds * _BESIDE, money) * (1 - _REST)
-    chosen, rounds = halving.plan(seconds, ALWAYS, rows, budget, _MOST_SECONDS)
+    least = {name: _PORTFOLIO[name].rows[0] for name in wanted}
+    chosen, rounds = halving.plan(seconds, ALWAYS, rows, budget, _MOST_SECONDS, least)
     # The longest first, so that the last ones to be started are short.
     order = sorted(chosen, key=lambda name: (-seconds[name], name))
     return tuple(CandidateRef(name, parameters(name, task, rows, classes)) for name in order), rounds
@@ -156,7 +157,8 @@ def narrow(plan: Plan, scores: Sequence[CandidateScore]) -> Round:
         return Round(number, (), 1.0)
     following = plan.rounds[number]
     kinds = {name: member.kind for name, member in _PORTFOLIO.items()}
-    kept = halving.survivors(scores, plan.metric, ALWAYS, following.candidates, kinds)
+    free = following.candidates - len(following.joining)
+    kept = {*halving.survivors(scores, plan.metric, ALWAYS, free, kinds), *following.joining}
     return Round(number + 1, tuple(one for one in plan.candidates if one.name in kept), following.fraction)
 
 

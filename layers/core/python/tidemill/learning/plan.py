@@ -39,8 +39,9 @@ class Plan:
 
     def prepared(self) -> Prepared:
         """What `prepare` returns."""
+        later = {name for one in self.rounds for name in one.joining}
         return Prepared(
-            self.candidates,
+            tuple(one for one in self.candidates if one.name not in later),
             self.metric,
             self.train_rows,
             self.holdout_rows,

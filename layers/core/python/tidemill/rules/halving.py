@@ -8,7 +8,7 @@ take, so that the same table and budget always give the same search.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidemill.contracts import CandidateScore
 from tidemill.spec import LOWER_IS_BETTER
@@ -30,10 +30,16 @@ class Halving:
 
     fraction: float
     candidates: int
+    joining: tuple[str, ...] = ()  #: of them, those that need as many rows as this round is the first to have
 
 
 def plan(
-    seconds: Mapping[str, float], always: Collection[str], rows: int, budget: float, most: float
+    seconds: Mapping[str, float],
+    always: Collection[str],
+    rows: int,
+    budget: float,
+    most: float,
+    least: Mapping[str, float] | None = None,
 ) -> tuple[tuple[str, ...], tuple[Halving, ...]]:
     """The candidates of the first round and all rounds, as many as the budget allows.
 
@@ -49,6 +55,8 @@ def plan(
         seconds of all fits together.
     most
         seconds that one candidate may take: its function is stopped at some time.
+    least
+        candidate -> rows below which it cannot show what it is worth; none when it is not named.
     """
     free = [name for name in seconds if name not in always]
     whole = min(1.0, most / max(seconds.values()))
@@ -75,7 +83,7 @@ def plan(
             whole /= 2
         else:
             break
-    return tuple(name for name in seconds if name in always or name in free), rounds
+    return tuple(name for name in seconds if name in always or name in free), _joined(rounds, rows, free, least or {})
 
 
 def survivors(
@@ -102,6 +110,22 @@ def survivors(
             free -= 1
     kept |= set([name for name in ranked if name not in kept][:free])
     return tuple(score.name for score in scores if score.name in kept)
+
+
+def _joined(
+    rounds: tuple[Halving, ...], rows: int, names: Collection[str], least: Mapping[str, float]
+) -> tuple[Halving, ...]:
+    """The rounds with the candidates that join in each after the first."""
+    first = {
+        name: next(
+            (place for place, one in enumerate(rounds) if rows * one.fraction >= least.get(name, 0)), len(rounds) - 1
+        )
+        for name in names
+    }
+    return tuple(
+        replace(one, joining=tuple(sorted(name for name in names if place and first[name] == place)))
+        for place, one in enumerate(rounds)
+    )
 
 
 def _fractions(rows: int, whole: float) -> list[float]:
