@@ -69,7 +69,7 @@ _PORTFOLIO: dict[str, _Member] = {
     "extra_trees": _Member(
         "extra_trees",
         {"n_estimators": 100, "max_depth": 12, "min_samples_leaf": 2, "max_features": 0.6},
-        rows=(0, 8_000),
+        rows=(0, 4_000),
     ),
     "boosting_fine": _Member(
         "boosting",
