@@ -25,6 +25,7 @@ INPUTS = tuple(
     for name, kind in {
         "tenure": "integer",
         "charges": "number",
+        "calls": "integer",
         "contract": "category",
         "city": "category",
         "paperless": "boolean",
@@ -45,6 +46,7 @@ def raw(rows, seed=0):
     columns = {
         "tenure": random.integers(0, 72, rows).astype(float),
         "charges": random.lognormal(4, 1, rows),
+        "calls": np.zeros(rows),
         "contract": random.choice(["month", "year", "", "two \0 years"], rows).astype(object),
         "city": random.choice(CITIES, rows).astype(object),
         "paperless": random.choice(["true", "false"], rows).astype(object),
@@ -52,6 +54,7 @@ def raw(rows, seed=0):
         "until": np.array([str(one) for one in day + random.integers(0, 90_000, rows)], dtype=object),
         "remark": np.array([" ".join(random.choice(WORDS, random.integers(0, 6))) for _ in range(rows)], dtype=object),
     }
+    columns["calls"] = np.round(columns["charges"] * random.uniform(0.7, 1.3, rows))
     columns["charges"][::9] = np.nan
     columns["city"][:3] = ["once", "Ünique", ""]
     columns["since"][::11] = None
@@ -116,6 +119,7 @@ ROWS = st.lists(
         {
             "tenure": NUMBERS,
             "charges": NUMBERS,
+            "calls": NUMBERS,
             "contract": TEXTS,
             "city": TEXTS | st.sampled_from(CITIES),
             "paperless": st.sampled_from([None, True, False, "yes"]),
@@ -254,6 +258,24 @@ class TestNumbers:
         )  # fmt: skip
         assert plan.names == ("x",)
         assert list(plan.nodes("a").inputs) == ["x"]
+
+
+class TestRatios:
+    def test_two_sizes_that_grow_together_are_divided(self):
+        plan, _, _ = fitted("regression", "tree")
+        columns = encode(INPUTS, raw(5) | {"charges": [30.0, 30, 0, -1, None], "calls": [10.0, 0, 0, 2, 3]})
+        np.testing.assert_array_equal(
+            column(plan, plan.matrix(columns), "charges per calls"), np.float32([3, math.nan, math.nan, -0.5, math.nan])
+        )
+
+    def test_numbers_that_are_no_sizes_are_not(self):
+        values = np.random.default_rng(0).normal(50, 5, 300).astype(np.float32)
+        inputs = [InputField("warm", "number"), InputField("felt", "number")]
+        plan, _ = feature_plan.fit(
+            {"warm": values, "felt": values + 1}, values, inputs=inputs, task="regression", classes=(),
+            options=Features(), family="tree", seed=0,
+        )  # fmt: skip
+        assert plan.names == ("warm", "felt")
 
 
 class TestCategories:

@@ -20,7 +20,8 @@ from tidemill.learning.feature_steps.dates import Cyclic, DateDifferences
 from tidemill.learning.feature_steps.missing import MissingIndicators
 from tidemill.learning.feature_steps.numbers import Numbers, ScaledNumbers
 from tidemill.learning.feature_steps.piecewise import PiecewiseLinear
-from tidemill.learning.feature_steps.step import Columns, Nodes, Step
+from tidemill.learning.feature_steps.ratios import Ratios
+from tidemill.learning.feature_steps.step import Columns, Derivation, Nodes, Step
 from tidemill.learning.feature_steps.target_encoding import TargetEncoding
 from tidemill.learning.feature_steps.text import TfIdf, Words
 from tidemill.serving.features import DATE_PARTS, Encoder
@@ -45,7 +46,7 @@ class GraphPart(NamedTuple):
 class FeaturePlan:
     """Fitted steps, in the order of the matrix."""
 
-    differences: DateDifferences  #: columns that other steps read like encoded ones
+    derivations: tuple[Derivation, ...]  #: make columns that steps read like encoded ones
     steps: tuple[Step, ...]
     texts: frozenset[str]  #: encoded columns that are text; the others are float32
 
@@ -56,15 +57,19 @@ class FeaturePlan:
 
     def matrix(self, columns: Columns) -> np.ndarray:
         """(rows, names) float32 of encoded columns, each of shape (rows,)."""
-        derived = self.differences.derive(columns)
+        derived = _derived(columns, self.derivations)
         return np.column_stack([step.transform(derived) for step in self.steps])
 
     def nodes(self, prefix: str) -> GraphPart:
         """What `matrix` does as ONNX; the names of nodes' outputs begin with the prefix."""
         graph = Nodes(prefix)
-        self.differences.nodes(graph)
+        for derivation in self.derivations:
+            derivation.nodes(graph)
         output = graph.concat([step.nodes(graph) for step in self.steps])
-        read = dict.fromkeys([*self.differences.columns, *(name for step in self.steps for name in step.columns)])
+        read = dict.fromkeys(
+            [name for one in self.derivations for name in one.columns]
+            + [name for step in self.steps for name in step.columns]
+        )
         kinds = {name: TensorProto.STRING if name in self.texts else TensorProto.FLOAT for name in read}
         inputs = {
             name: helper.make_tensor_value_info(name, kind, [None, 1])
@@ -75,7 +80,11 @@ class FeaturePlan:
 
     def document(self) -> dict[str, Any]:
         """What becomes of each column, as JSON data."""
-        return {"width": len(self.names), "columns": [entry for step in self.steps for entry in step.document()]}
+        return {
+            "width": len(self.names),
+            "derived": [entry for derivation in self.derivations for entry in derivation.document()],
+            "columns": [entry for step in self.steps for entry in step.document()],
+        }
 
 
 def fit(
@@ -116,8 +125,9 @@ def fit(
     dates = {
         field.name: dict(zip(DATE_PARTS, names[field.name], strict=True)) for field in inputs if field.type == "date"
     }
-    differences = DateDifferences.fit(dates)
-    rows = differences.derive(columns)
+    plain = [name for field in inputs if field.type in ("integer", "number") for name in names[field.name]]
+    derivations = (DateDifferences.fit(dates), Ratios.fit(plain, columns))
+    rows = _derived(columns, derivations)
     numbers = [name for name, values in rows.items() if values.dtype == np.float32]
     numbers = [name for name in numbers if _varies(rows[name])] or numbers
     texts = [field.name for field in inputs if field.type == "text"] if options.text_words else []
@@ -146,11 +156,16 @@ def fit(
             by_target,
         ]
     steps = [step for step in steps if step.columns] or [Ranks.fit(texts, rows)]
-    plan = FeaturePlan(differences, tuple(steps), frozenset([*categories, *texts]))
+    plan = FeaturePlan(derivations, tuple(steps), frozenset([*categories, *texts]))
     matrix = plan.matrix(columns)
     if by_target.columns:
         matrix[:, -held_out.shape[1] :] = held_out
     return plan, matrix
+
+
+def _derived(columns: Columns, derivations: Sequence[Derivation]) -> dict[str, np.ndarray]:
+    """The columns, and those that are made from them."""
+    return {**columns, **{name: values for one in derivations for name, values in one.derive(columns).items()}}
 
 
 def _varies(values: np.ndarray) -> bool:

@@ -11,11 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from onnx import NodeProto
 
+from tidemill.learning.feature_steps.numbers import SKEWED, skewness
 from tidemill.learning.feature_steps.step import Nodes
 from tidemill.spec import Features
-
-#: A target with a skewness (third standardized moment) above this is skewed.
-SKEWED = 1.0
 
 
 @dataclass(frozen=True)
@@ -97,15 +95,10 @@ def choose(target: np.ndarray, options: Features) -> TargetTransform:
     shift = 0.0 if least > 0 else float(np.std(target)) / 10 - least
     logs = np.log(target + shift)
     if options.transform_target == "auto" and not (
-        least >= 0 and _skewness(target) > SKEWED and abs(_skewness(logs)) < _skewness(target) / 2
+        least >= 0 and skewness(target) > SKEWED and abs(skewness(logs)) < skewness(target) / 2
     ):
         return TargetTransform()
     centre, spread = float(logs.mean()), float(logs.std())
     learned = (logs - centre) / spread
     beyond = float(np.ptp(learned)) / 10
     return TargetTransform(True, shift, centre, spread, float(learned.min()) - beyond, float(learned.max()) + beyond)
-
-
-def _skewness(values: np.ndarray) -> float:
-    deviations = values - values.mean()
-    return float((deviations**3).mean() / max(float((deviations**2).mean()) ** 1.5, np.finfo(float).tiny))

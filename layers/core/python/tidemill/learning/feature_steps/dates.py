@@ -104,8 +104,8 @@ class DateDifferences:
         return tuple(f"minutes from {first} to {second}" for first, second in self.pairs)
 
     def derive(self, columns: Columns) -> dict[str, np.ndarray]:
-        """The columns and the differences, each of shape (rows,)."""
-        made = dict(columns)
+        """The differences, each of shape (rows,) float32."""
+        made = {}
         for name, (first, second) in zip(self.names, self.pairs, strict=True):
             days, hours, minutes = (
                 (columns[self.parts[second][part]] - columns[self.parts[first][part]]) * np.float32(length)
@@ -126,3 +126,10 @@ class DateDifferences:
                 for part, length in _MINUTES.items()
             )
             graph.derived[name] = graph.add("Add", graph.add("Add", days, hours), minutes)
+
+    def document(self) -> list[dict[str, Any]]:
+        """Each pair."""
+        return [
+            {"column": second, "becomes": f"the minutes since {first}, read as a number", "features": [name]}
+            for (first, second), name in zip(self.pairs, self.names, strict=True)
+        ]

@@ -11,6 +11,8 @@ from tidemill.learning.feature_steps.step import Columns, Nodes
 
 #: Scaled numbers are held within this many standard deviations, so that none becomes infinite on the way.
 BOUND = np.float32(100.0)
+#: Numbers with a skewness above this have a long tail of large ones.
+SKEWED = 1.0
 
 
 @dataclass(frozen=True)
@@ -92,3 +94,9 @@ class ScaledNumbers:
             }
             for name, median, mean, factor in learned
         ]
+
+
+def skewness(values: np.ndarray) -> float:
+    """The third standardized moment of (rows,) float64."""
+    deviations = values - values.mean()
+    return float((deviations**3).mean() / max(float((deviations**2).mean()) ** 1.5, np.finfo(float).tiny))

@@ -35,6 +35,23 @@ class Step(Protocol):
         """For each encoded column what becomes of it: {"column", "becomes", "features", ...}."""
 
 
+class Derivation(Protocol):
+    """Makes numbers from some encoded columns, which steps then read like encoded ones."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The encoded columns that it reads."""
+
+    def derive(self, columns: Columns) -> dict[str, np.ndarray]:
+        """Its numbers, each of shape (rows,) float32."""
+
+    def nodes(self, graph: Nodes) -> None:
+        """Add to a graph what `derive` does, and each number to the graph's derived ones."""
+
+    def document(self) -> list[dict[str, Any]]:
+        """For each number what it is made of: {"column", "becomes", "features"}."""
+
+
 class Nodes:
     """ONNX nodes under way. Inner names are unique and begin with a prefix."""
 
@@ -54,6 +71,13 @@ class Nodes:
         first = self.add(operator, *inputs, **attributes)
         self.made[-1].output.append(f"{first}_")
         return first, f"{first}_"
+
+    def split(self, value: str, width: int) -> list[str]:
+        """The columns of a matrix by themselves, each [rows, 1]."""
+        first = self.add("Split", value, axis=1, num_outputs=width)
+        others = [f"{first}_{index}" for index in range(1, width)]
+        self.made[-1].output.extend(others)
+        return [first, *others]
 
     def numbers(self, value: str) -> str:
         """Truth values or whole numbers as float32."""
