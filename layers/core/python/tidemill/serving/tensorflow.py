@@ -164,7 +164,9 @@ def metadata(signature: Signature, version: int, metric: str, value: float) -> s
         the metric that decided, on the holdout.
     """
     definition = {
-        "inputs": {item.name: _tensor(item.name, DTYPES.get(item.type, "DT_STRING"), -1) for item in signature.accepted},
+        "inputs": {
+            item.name: _tensor(item.name, DTYPES.get(item.type, "DT_STRING"), -1) for item in signature.accepted
+        },
         "outputs": _outputs(signature),
         "method_name": "tensorflow/serving/predict",
     }
