@@ -65,6 +65,12 @@ def test_a_number_needs_a_name_like_time_and_likeness(validate: Any, random: np.
     assert validate(table("model_year,y", rising, noise), {"target": "y"}).check("time_order").verdict == "pass"
 
 
+def test_days_that_begin_anew_are_no_order(validate: Any, random: np.random.Generator) -> None:
+    days = [f"2024-01-{1 + i % 28:02d}" for i in range(N)]
+    text = table("day,x,y", days, random.random(N).round(3), random.random(N).round(3))
+    assert validate(text, {"target": "y"}).check("time_order").verdict == "pass"
+
+
 def test_a_table_sorted_by_its_classes_is_not_in_time(validate: Any, random: np.random.Generator) -> None:
     classes = np.repeat(["a", "b", "c"], N // 3)
     days = np.array(DAYS)[random.permutation(N)]

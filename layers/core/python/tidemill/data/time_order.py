@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Share of the steps from one time to another that go the same way, of rows that lie in the order of a column.
+#: Share of the steps from one time to another that go the same way, and correlation of the times' order with the rows',
+#: of rows that lie in the order of a column.
 IN_ORDER = 0.95
 #: Likeness of the targets of neighbours from which on the order matters, whatever it is.
 ALIKE = 0.2
@@ -27,7 +28,7 @@ class Order:
     """A column in whose order rows seem to have come about."""
 
     column: str
-    in_order: float  #: share of the steps from one time to another that go the same way
+    in_order: float  #: share of the steps between times that go the same way, or correlation with the place if less
     alike: float  #: likeness of the targets of neighbours in its order: -1 to 1, 0 by chance
     rows: int  #: that have a time
 
@@ -85,7 +86,9 @@ def find(clocks: Sequence[Clock], target: np.ndarray, classes: bool) -> Order | 
 def _order(clock: Clock, times: np.ndarray, target: np.ndarray, classes: bool) -> Order:
     steps = np.diff(times)
     forward = float(np.mean(steps[steps != 0] > 0))
-    in_order = max(forward, 1 - forward)
+    # Days that begin anew every month go forward in nearly every step, too.
+    ranks = np.unique(times, return_inverse=True)[1]
+    in_order = min(max(forward, 1 - forward), abs(float(np.corrcoef(np.arange(len(ranks)), ranks)[0, 1])))
     if in_order < IN_ORDER:
         # Rows of one time have no order among themselves but the file's, which may be another one.
         shuffled = np.random.default_rng(0).permutation(len(times))
