@@ -207,7 +207,10 @@ class Features:
     """How columns become features, where it should not be decided from the data."""
 
     target_encoding: Literal["auto", "yes", "no"] = field(
-        default="auto", metadata={"help": "categories of many levels by the target's mean of other rows"}
+        default="auto",
+        metadata={
+            "help": "categories by the target's mean of other rows; auto: from 3 levels for trees, from 25 for others"
+        },
     )
     text_words: int = field(
         default=1000, metadata={"help": "free text: how many words, by TF-IDF; 0 leaves free text out"}
@@ -433,8 +436,8 @@ def _check_ranges(spec: Spec) -> None:
             raise SpecError(f"spec.{sentence}")
     if spec.target is not None and spec.task in STRUCTURE_CANDIDATES:
         raise SpecError(
-            f"spec.target names {spec.target!r}, but {spec.task} has no target: leave target out (ignore keeps a column "
-            "away from the model), or set task to one that predicts it"
+            f"spec.target names {spec.target!r}, but {spec.task} has no target: leave target out (ignore keeps a "
+            "column away from the model), or set task to one that predicts it"
         )
     without_target = tuple(dict.fromkeys(name for names in STRUCTURE_CANDIDATES.values() for name in names))
     accepted = {"auto": (*CANDIDATES, *without_target[1:])} | STRUCTURE_CANDIDATES
