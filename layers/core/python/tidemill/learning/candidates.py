@@ -175,6 +175,8 @@ def parameters(name: str, task: Task, rows: int, classes: int) -> dict[str, Any]
     if member.kind == "linear":
         strength = {LINEAR: 1.0, "linear_strong": 10.0, "linear_weak": 0.1}[name]
         return {"alpha": strength} if task == "regression" else {"C": 1 / strength, "max_iter": 500}
+    if member.kind == "extra_trees" and classes > 3:
+        return dict(member.params) | {"n_estimators": 60}  # a leaf holds a number for each class
     if member.kind != "boosting":
         return dict(member.params)
     # A tree per class and step: more classes, fewer steps.

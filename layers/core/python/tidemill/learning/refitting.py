@@ -238,12 +238,17 @@ def _choose(plan: Plan, rows: Rows, best: str, out_of_fold: Mapping[str, OutOfFo
     gains = gains[~np.isnan(gains)]
     gain, noise = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
     weights = votes(known)
-    if len(weights) < 2 or gain <= noise:
+    # What is not chosen, as the plain linear model, says of itself in all folds what it is worth.
+    together = judging.mean(plan, rows, voted)
+    plain = [float(np.nanmean(measured[name])) for name in order if name in candidates.ALWAYS]
+    worse = any(metrics.improvement(plan.metric, together, value) < 0 for value in plain)
+    if len(weights) < 2 or gain <= noise or worse:
         return replace(
             alone,
             decisions=(
-                f"{best} is used alone: letting several candidates vote changes {plan.metric} by {gain:+.2g} in "
-                f"cross-validation, with a standard error of {noise:.2g}.",
+                f"{best} is used alone: letting several candidates vote makes {plan.metric} better by {gain:.2g} in "
+                f"cross-validation, with a standard error of {noise:.2g}"
+                + (", and no better than a plain linear model's." if worse else "."),
             ),
         )
     weights = _affordable(plan, weights, len(rows))
