@@ -39,7 +39,7 @@ def s3(environment: Mapping[str, str], limits: Limits) -> Any:
 
 
 def dynamodb(environment: Mapping[str, str], limits: Limits) -> Any:
-    """A client with quick `get_item` and `batch_get_item`; botocore's own where the environment holds no credentials."""
+    """A client with quick `get_item` and `batch_get_item`; botocore's own where no credentials are set."""
     return _DynamoDB("dynamodb", environment, limits) if _KEY in environment else clients.dynamodb(limits)
 
 
