@@ -115,6 +115,8 @@ TEXT_WIDTH = 100
 HAIR = 1e-4
 #: Fewer rows are too few to give some away for early stopping.
 _EARLY_STOPPING_ROWS = 2_000
+#: So many rows that each tree of a forest needs a part of them only.
+_MANY_ROWS = 20_000
 #: The budget is of time: this many fits run beside each other on a laptop. The memory is that of the train function.
 _BESIDE = 2
 _GIGABYTES = 3008 / 1024
@@ -175,6 +177,8 @@ def parameters(name: str, task: Task, rows: int, classes: int) -> dict[str, Any]
     if member.kind == "linear":
         strength = {LINEAR: 1.0, "linear_strong": 10.0, "linear_weak": 0.1}[name]
         return {"alpha": strength} if task == "regression" else {"C": 1 / strength, "max_iter": 500}
+    if member.kind == "forest" and rows >= _MANY_ROWS:
+        return dict(member.params) | {"max_samples": 0.4}
     if member.kind == "extra_trees" and classes > 3:
         return dict(member.params) | {"n_estimators": 60}  # a leaf holds a number for each class
     if member.kind != "boosting":
@@ -199,6 +203,7 @@ def expected_seconds(name: str, rows: int, columns: int, classes: int) -> float:
     if member.kind in ("forest", "extra_trees"):
         share = 3e-8 if member.kind == "forest" else 1e-8
         each = member.params["max_depth"] * member.params["max_features"]
+        each *= 0.4 if member.kind == "forest" and rows >= _MANY_ROWS else 1.0
         return float(0.1 + share * member.params["n_estimators"] * each * cells)
     if member.kind == "network":
         return 1.5e-4 * rows + 2e-6 * cells
