@@ -70,6 +70,17 @@ def test_a_table_that_is_too_large_is_not_fetched() -> None:
 # --- target and task ---------------------------------------------------------------------------
 
 
+def test_scores_stay_about_the_class_of_the_version_before(validate: Any) -> None:
+    def left(share: int) -> str:
+        return churn(churn=lambda i: "left" if i * 7 % 11 < share else "stayed")
+
+    first = validate(left(4), {"target": "churn"})
+    assert first.profile.positive_class == "left"
+    later = validate(left(8), {"target": "churn"}, previous=first.profile, suggested=first.outcome.suggested)
+    assert later.profile.positive_class == "left"
+    assert validate(left(8), {"target": "churn"}).profile.positive_class == "stayed"
+
+
 @pytest.mark.parametrize(
     ("header", "target", "why"),
     [

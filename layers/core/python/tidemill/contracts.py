@@ -388,6 +388,7 @@ class Profile:
     reading: Reading
     target: str | None
     task: Task | None
+    positive_class: str | None = None  #: binary tasks: the class that scores are about
     format_version: int = 1
 
 

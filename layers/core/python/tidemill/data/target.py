@@ -9,6 +9,7 @@ from tidemill.contracts import SUPERVISED, Task, TopValue
 from tidemill.data.checks import Checks
 from tidemill.data.column_types import Column
 from tidemill.data.statistics import Statistics
+from tidemill.rules.positive_class import choose as choose_positive
 from tidemill.spec import Spec
 
 #: Names that a target often has, the likeliest first.
@@ -175,6 +176,25 @@ def _check_classes(target: Column, distinct: int, classes: Sequence[TopValue], s
         )
     else:
         checks.passed("class_imbalance", f"the rarest class, {rarest.value!r}, has {rarest.count / rows:.1%} of rows")
+
+
+def positive_class(classes: Sequence[TopValue], spec: Spec, previous: str | None, checks: Checks) -> str:
+    """The class of a binary task that scores are about.
+
+    Parameters
+    ----------
+    classes
+        the target's two values and their rows.
+    previous
+        that of the project's previous version.
+    """
+    if spec.positive_class is not None:
+        return spec.positive_class
+    chosen, why = choose_positive({top.value: top.count for top in classes}, previous)
+    checks.passed(
+        "positive_class", f"the scores are about the class {chosen!r} ({why}; positive_class of the spec can change it)"
+    )
+    return chosen
 
 
 def _check_positive_class(positive: str, task: Task, classes: Sequence[TopValue], checks: Checks) -> None:

@@ -182,6 +182,7 @@ class _Validation:
             reading=self.table.reading,
             target=chosen.name if chosen else None,
             task=task,
+            positive_class=self._positive_class(chosen, classes) if task == "binary" else None,
         )
         self._compare(columns, profile)
         self._say_what_passed(chosen)
@@ -196,6 +197,11 @@ class _Validation:
             return Outcome(checks, profile, accepted, self.contract)
         suggested = DataContract(self.run_id, version, rows, contract.suggest(columns, profile.columns))
         return Outcome(checks, profile, accepted, self.spec.contract.replacing(suggested), suggested)
+
+    def _positive_class(self, chosen: Column | None, classes: Sequence[TopValue]) -> str:
+        known = self.previous
+        same = known is not None and chosen is not None and known.target == chosen.name
+        return target.positive_class(classes, self.spec, known.positive_class if known and same else None, self.checks)
 
     # --- columns and rows ----------------------------------------------------------------------
 

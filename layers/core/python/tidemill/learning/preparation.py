@@ -27,6 +27,7 @@ from tidemill.learning.splits import Constraints
 from tidemill.learning.structure import candidates as structure_candidates
 from tidemill.rules import fairness
 from tidemill.rules.halving import Halving
+from tidemill.rules.positive_class import choose
 from tidemill.serving import features
 from tidemill.spec import METRICS, Spec, default_metric
 
@@ -34,8 +35,6 @@ from tidemill.spec import METRICS, Spec, default_metric
 SHOWN_LEVELS = 50
 #: Characters of a text that it gives as an example.
 SHOWN_CHARACTERS = 200
-#: Names of classes that a score is usually about.
-_POSITIVE = frozenset({"1", "true", "yes", "y", "t", "positive", "pos"})
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def prepare(
         seed=spec.seed,
         forward=spec.time_column is not None,
         classes=classes,
-        positive_class=_positive(spec.positive_class, train.target, classes) if task == "binary" else None,
+        positive_class=_positive(spec, profile, train.target, classes) if task == "binary" else None,
         missing_values=spec.missing_values,
         real_values=spec.real_values,
         personal_data=_personal_data(spec, profile),
@@ -201,16 +200,13 @@ def _check_split(spec: Spec, classes: tuple[str, ...], target: np.ndarray, held:
         raise DataRefused(f"every holdout row has the class {only!r} when the table is split{why}: {way_out}")
 
 
-def _positive(asked: str | None, target: np.ndarray, classes: tuple[str, ...]) -> str:
-    """The class that scores are about: the spec's, else one named like it, else the rarer one."""
-    if asked is not None:
-        if asked not in classes:
-            raise SpecError(f"spec.positive_class must be one of {', '.join(classes)}, not {asked!r}")
-        return asked
-    named = [name for name in classes if name.lower() in _POSITIVE]
-    if len(named) == 1:
-        return named[0]
-    return classes[1] if 2 * target.sum() <= len(target) else classes[0]
+def _positive(spec: Spec, profile: Profile, target: np.ndarray, classes: tuple[str, ...]) -> str:
+    """The class that scores are about: the spec's, else the one that validation chose."""
+    asked = spec.positive_class
+    if asked is not None and asked not in classes:
+        raise SpecError(f"spec.positive_class must be one of {', '.join(classes)}, not {asked!r}")
+    counts = np.bincount(target.astype(np.int64), minlength=2).tolist()
+    return asked or choose(dict(zip(classes, counts, strict=True)), profile.positive_class)[0]
 
 
 def _action(column: ColumnProfile) -> str | None:
