@@ -238,17 +238,16 @@ def _choose(plan: Plan, rows: Rows, best: str, out_of_fold: Mapping[str, OutOfFo
     gains = gains[~np.isnan(gains)]
     gain, noise = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
     weights = votes(known)
-    # What is not chosen, as the plain linear model, says of itself in all folds what it is worth.
+    # Beside the candidates in the table of results the vote must not look worse than any of them, either.
     together = judging.mean(plan, rows, voted)
-    plain = [float(np.nanmean(measured[name])) for name in order if name in candidates.ALWAYS]
-    worse = any(metrics.improvement(plan.metric, together, value) < 0 for value in plain)
+    worse = any(metrics.improvement(plan.metric, together, float(np.nanmean(measured[name]))) < 0 for name in order)
     if len(weights) < 2 or gain <= noise or worse:
         return replace(
             alone,
             decisions=(
                 f"{best} is used alone: letting several candidates vote makes {plan.metric} better by {gain:.2g} in "
                 f"cross-validation, with a standard error of {noise:.2g}"
-                + (", and no better than a plain linear model's." if worse else "."),
+                + (", and over all folds worse than a candidate's own." if worse else "."),
             ),
         )
     weights = _affordable(plan, weights, len(rows))
