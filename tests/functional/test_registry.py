@@ -411,6 +411,14 @@ def test_a_later_answer_replaces_the_first_and_both_are_in_the_audit_log(registr
     assert [event.reason for event in registry.audit("churn")] == ["p1 was No", "p1 was Yes"]
 
 
+def test_reviews_are_found_by_the_first_characters_of_their_ids_answered_or_not(registry: Registry) -> None:
+    for number in (1, 12, 2):
+        registry.open_review(unsure(number))
+    registry.answer_review("churn", "p12", "No", "ada", AT)
+    assert [record.prediction_id for record in registry.reviews_starting("churn", "p1")] == ["p1", "p12"]
+    assert registry.reviews_starting("houses", "p1") == []
+
+
 def test_a_prediction_that_nobody_doubted_cannot_be_answered(registry: Registry) -> None:
     with pytest.raises(NotFound, match="no prediction 'p9' of model 'churn'"):
         registry.answer_review("churn", "p9", "No", "ada", AT)

@@ -68,6 +68,9 @@ class Objects:
             raise NotFound(f"there is no object s3://{bucket}/{key}")
         return versions[int(version_id) - 1 if version_id else -1]
 
+    def delete(self, bucket, key):
+        del self.stored[bucket, key]
+
     def get_contract(self, cls, bucket, key):
         return contracts.loads(cls, self.get(bucket, key))
 
@@ -133,6 +136,9 @@ class Registry:
     def reviews(self, model, state, limit):
         found = [record for record in self.review_records.values() if (record.model, record.state) == (model, state)]
         return found[:limit]
+
+    def reviews_starting(self, model, start):
+        return [record for name, record in sorted(self.review_records.items()) if name.startswith(start)]
 
     def review(self, model, prediction_id):
         if prediction_id not in self.review_records:

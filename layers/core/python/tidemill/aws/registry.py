@@ -663,6 +663,11 @@ class Registry:
             raise NotFound(f"no prediction {prediction_id!r} of model {model!r} is or was to be reviewed")
         return record
 
+    def reviews_starting(self, model: str, start: str) -> list[ReviewRecord]:
+        """A model's reviews, open or answered, whose prediction ids begin like this. Raises StorageError."""
+        key = _review_key(model, start)
+        return list(self._records(ReviewRecord, key["pk"], key["sk"]))
+
     def answer_review(self, model: str, prediction_id: str, actual: str, actor: str, at: str) -> ReviewRecord:
         """Record what was true of a reviewed prediction; a later answer replaces an earlier one, in the audit log both
         are kept.
