@@ -166,6 +166,7 @@ class _Lines:
         self._console = console
         self._stages = stages
         self._said = 0
+        self._width = max(map(len, stages)) + 2
 
     def __call__(self, steps: Sequence[Step]) -> None:
         told = [one for one in _timed(steps, self._stages) if one[0].name not in UNTOLD or one[0].state == "failed"]
@@ -174,7 +175,7 @@ class _Lines:
         for (step, seconds), number in list(zip(ended, rounds, strict=True))[self._said :]:
             outcome = "done" if step.state == "succeeded" else "failed"
             words = " · ".join(filter(None, (_round(number), outcome, _count(step), figures.seconds(seconds))))
-            self._console.print(f"{step.name.lower():10}{words}")
+            self._console.print(f"{step.name.lower():{self._width}}{words}")
         self._said = len(ended)
 
 

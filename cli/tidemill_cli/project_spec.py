@@ -7,6 +7,7 @@ changes later reaches the project.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,17 @@ def stored(session: Session, project: str) -> dict[str, Any] | None:
     return dict(document)
 
 
-def declare(session: Session, project: str, document: dict[str, Any] | None, target: str | None) -> str | None:
+@dataclass(frozen=True)
+class Change:
+    """A project's spec before and after; `before` is None when it had none."""
+
+    project: str
+    before: dict[str, Any] | None
+    after: dict[str, Any]
+    sentence: str  #: what was changed, for the user
+
+
+def declare(session: Session, project: str, document: dict[str, Any] | None, target: str | None) -> Change | None:
     """Keep a project's new spec; nothing is written when nothing changes.
 
     Parameters
@@ -58,8 +69,8 @@ def declare(session: Session, project: str, document: dict[str, Any] | None, tar
 
     Returns
     -------
-    sentence
-        what was changed, for the user; None when nothing was.
+    change
+        what was changed; None when nothing was.
 
     Raises
     ------
@@ -76,8 +87,27 @@ def declare(session: Session, project: str, document: dict[str, Any] | None, tar
     session.objects.put(session.artifact_bucket, keys.project_spec(project), _dump(after))
     if document is None:
         kept = f", beside {', '.join(sorted(set(after) - {'target'}))} that it has already" if len(after) > 1 else ""
-        return f"the spec of {project} now says target: {target}{kept}"
-    return f"the spec of {project} is {'new' if before is None else 'replaced'}: {', '.join(after) or 'all defaults'}"
+        return Change(project, before, after, f"the spec of {project} now says target: {target}{kept}")
+    said = f"the spec of {project} is {'new' if before is None else 'replaced'}: {', '.join(after) or 'all defaults'}"
+    return Change(project, before, after, said)
+
+
+def take_back(session: Session, change: Change) -> str | None:
+    """Keep the spec that was there before a change, unless another one has been kept since.
+
+    Returns
+    -------
+    sentence
+        what was done, for the user; None when nothing was.
+    """
+    key = keys.project_spec(change.project)
+    if stored(session, change.project) != change.after:
+        return None
+    if change.before is None:
+        session.objects.delete(session.artifact_bucket, key)
+        return f"the spec of {change.project} is taken back: the project had none before"
+    session.objects.put(session.artifact_bucket, key, _dump(change.before))
+    return f"the spec of {change.project} is taken back to what it was before"
 
 
 def _dump(document: dict[str, Any]) -> bytes:

@@ -13,6 +13,9 @@ from tidemill.spec import LOWER_IS_BETTER
 from tidemill_cli import display, figures
 from tidemill_cli.run_records import RunView
 
+#: The order in which checks are listed.
+VERDICTS = ("refuse", "warn", "pass")
+
 
 def show(view: RunView) -> None:
     """Print the summary of a run on stdout; the reason of one that did not go live goes to stderr."""
@@ -124,15 +127,16 @@ def _data(document: RunDocument) -> Iterable[Text]:
 
 
 def _checks(checks: Iterable[Check]) -> Iterable[Text]:
-    """What is worth reading first; what passed only as a number."""
+    """What is worth reading first, and what became of personal data; what passed else only as a number."""
     everything = list(checks)
-    found = [check for check in everything if check.verdict != "pass"]
-    for check in sorted(found, key=lambda check: check.verdict != "refuse"):
+    found = [check for check in everything if check.verdict != "pass" or check.name == "personal_data"]
+    for check in sorted(found, key=lambda check: VERDICTS.index(check.verdict)):
         yield display.judged(check.verdict, check.detail, check.name)
     passed = len(everything) - len(found)
     if passed:
         mark, style = display.MARKS["pass"]
-        yield Text.assemble((mark, style), f" {passed} {'check' if passed == 1 else 'checks'} passed")
+        other = "other " if any(check.verdict == "refuse" for check in found) else ""
+        yield Text.assemble((mark, style), f" {passed} {other}{'check' if passed == 1 else 'checks'} passed")
 
 
 def _places(document: RunDocument) -> RenderableType:

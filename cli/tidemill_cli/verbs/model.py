@@ -101,7 +101,13 @@ def _versions(versions: list[VersionRecord], aliases: dict[str, int]) -> Rendera
 
 def _inputs(signature: Signature) -> RenderableType:
     rows = [
-        (field.name, field.type, "" if field.required else "may be missing", _known(field), json.dumps(field.example))
+        (
+            field.name,
+            field.type,
+            "" if field.required else "may be missing",
+            _known(field),
+            json.dumps(field.example, ensure_ascii=False),
+        )
         for field in signature.inputs
     ]
     return display.table(("input", "type", "", "known values", "typical"), rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,8 +13,13 @@ from tidemill.errors import TidemillError
 from tidemill_cli import display
 from tidemill_cli.session import Session, pass_session
 
+if TYPE_CHECKING:
+    from tidemill_cli.project_spec import Change
+
 #: What the command's exit code says of a run's status; any other status is 1.
 EXIT_CODES = {"LIVE": 0, "REFUSED_DATA": 2, "REFUSED_BY_GATE": 3}
+#: Statuses of runs that say nothing for the spec they were started with.
+NOTHING_CAME = frozenset({"REFUSED_DATA", "FAILED"})
 GOES_ON = "the run goes on by itself"
 
 
@@ -44,6 +50,8 @@ def command(
     FILE is a table: CSV with any usual delimiter and encoding, TSV, JSON, Parquet or an
     Excel workbook, gzipped or not. Without a spec the target
     is a column named like one (target, label, y, ...); where there is none, rows are clustered.
+
+    A spec that --target or --spec changed is taken back when the data is refused or the run fails.
 
     The command only uploads and watches: the run goes on when it is interrupted, and the
     same happens when any S3 client puts the file under incoming/NAME/ in the bucket.
@@ -79,13 +87,14 @@ def _train(
     from tidemill_cli import project_spec, run_records, run_summary, training, uploads
 
     run_id = source = ""
+    change = None
     stderr = display.console(error=True)
     try:
         document = project_spec.read_file(spec_file) if spec_file else None
         if document is not None or target is not None:
             change = project_spec.declare(session, project, document, target)
             if change:
-                stderr.print(change)
+                stderr.print(change.sentence)
         uploaded = uploads.upload(session, file, keys.incoming(project, file.name))
         run_id, source = uploaded.run_id, uploaded.place
         stderr.print(f"{file} is uploaded to {source}; run {run_id}")
@@ -98,6 +107,8 @@ def _train(
             return started
         view = training.watch(session, run_id, stderr)
     except TidemillError as error:
+        if change and not run_id:
+            _take_back(session, change)
         if as_json:
             display.document(run_records.bare(run_id, "FAILED", str(error), project, source))
         raise
@@ -112,4 +123,13 @@ def _train(
         run_summary.say_outcome(view.document)
     else:
         run_summary.show(view)
+    if change and view.document.status in NOTHING_CAME:
+        _take_back(session, change)
     return view.document
+
+
+def _take_back(session: Session, change: Change) -> None:
+    from tidemill_cli import project_spec
+
+    if said := project_spec.take_back(session, change):
+        click.echo(said, err=True)

@@ -104,3 +104,10 @@ def test_begin_is_waited_for_only_so_long(world):
     with pytest.raises(follow.RunDidNotStart, match="tidemill logs --stage intake"):
         follow.follow(world.executions, "arn", lambda _: None, None, slept.append, lambda: next(clock))
     assert slept == [follow.POLL_SECONDS]
+
+
+def test_a_long_stage_name_keeps_its_distance(a_step):
+    console = Console(file=io.StringIO(), width=100)
+    with follow.shown(console, follow.FEATURES) as show:
+        show([a_step("Ingest"), a_step("Materialize", after=1)])
+    assert console.file.getvalue().splitlines() == ["ingest       done · 1.0 s", "materialize  done · 1.0 s"]

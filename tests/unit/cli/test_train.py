@@ -6,7 +6,8 @@ import json
 import pytest
 
 from tidemill import keys
-from tidemill.contracts import RunDocument, from_json
+from tidemill.aws.executions import Step
+from tidemill.contracts import Check, RunDocument, from_json
 from tidemill.errors import StorageError
 from tidemill_cli import follow
 
@@ -106,6 +107,64 @@ def test_without_spec_and_target_no_spec_is_written(world, table):
     world.train_will_end(table)
     world.tidemill("train", table, "--project", "churn")
     assert (ARTIFACTS, keys.project_spec("churn")) not in world.objects.stored
+
+
+@pytest.mark.parametrize("status", ["REFUSED_DATA", "FAILED"])
+@pytest.mark.parametrize("before", [b'{"folds": 3, "target": "Churn"}', None])
+def test_a_run_that_came_to_nothing_leaves_the_spec_as_it_was(world, table, status, before):
+    if before:
+        world.objects.put(ARTIFACTS, keys.project_spec("churn"), before)
+    world.train_will_end(table, status, reason="no such column", stage="validate", model=None)
+    _, _, err = world.tidemill("train", table, "--project", "churn", "--target", "Chrun")
+    assert err.splitlines()[-1].startswith("the spec of churn is taken back")
+    if before:
+        assert stored_spec(world) == json.loads(before)
+    else:
+        assert (ARTIFACTS, keys.project_spec("churn")) not in world.objects.stored
+
+
+def test_a_spec_that_another_kept_meanwhile_is_left(world, table):
+    world.train_will_end(table, "FAILED", reason="x", model=None)
+    later = (Step("Validate", follow.datetime.now(follow.UTC), state="running"),)
+
+    class Looks(list):
+        """What the execution does; another spec is kept when it is first looked at."""
+
+        def pop(self, place):
+            world.objects.put(ARTIFACTS, keys.project_spec("churn"), b'{"folds": 4}')
+            return super().pop(place)
+
+    world.executions.looks = Looks([(later, ("RUNNING",)), (later, ("SUCCEEDED",))])
+    _, _, err = world.tidemill("train", table, "--project", "churn", "--target", "Chrun")
+    assert stored_spec(world) == {"folds": 4}
+    assert "taken back" not in err
+
+
+def test_a_gates_refusal_keeps_the_spec(world, table):
+    world.train_will_end(table, "REFUSED_BY_GATE", reason="x", model=None)
+    world.tidemill("train", table, "--project", "churn", "--target", "Churn")
+    assert stored_spec(world) == {"target": "Churn"}
+
+
+def test_what_became_of_personal_data_is_said(world, table):
+    masked = Check("personal_data", "email", "pass", "'email' holds e-mail addresses: each value was replaced")
+    world.train_will_end(table, checks=(masked, Check("duplicate_rows", None, "pass", "no row is there twice")))
+    _, out, _ = world.tidemill("train", table, "--project", "churn")
+    assert "✓ 'email' holds e-mail addresses: each value was replaced (personal_data)" in out
+    assert "✓ 1 check passed" in out
+
+
+def test_checks_that_passed_beside_a_refusal_are_the_other_ones(world, table):
+    checks = (Check("target", None, "refuse", "there is no target"), Check("rows", None, "pass", "there are enough"))
+    world.train_will_end(table, "REFUSED_DATA", reason="there is no target", model=None, checks=checks)
+    _, out, _ = world.tidemill("train", table, "--project", "churn")
+    assert "✓ 1 other check passed" in out
+
+
+def test_lines_in_a_pipe_end_without_blanks(world, table):
+    world.train_will_end(table)
+    _, out, _ = world.tidemill("train", table, "--project", "churn")
+    assert [line for line in out.splitlines() if line != line.rstrip()] == []
 
 
 def test_same_target_again_writes_nothing(world, table):
