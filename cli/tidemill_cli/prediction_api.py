@@ -24,6 +24,10 @@ class PredictionFailed(TidemillError):
     """The endpoint refused the request or did not answer; the message is the endpoint's own where it has one."""
 
 
+class RowsRefused(PredictionFailed):
+    """The endpoint refused what the request asks; the message is the endpoint's own."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """Predictions in the order of the rows: numbers, or {"label": ..., "probabilities": [...]}; or explanations."""
@@ -111,7 +115,8 @@ class PredictionApi:
             document = None
         if answer.status == HTTPStatus.OK and document is not None:
             return document, answer.headers
-        raise PredictionFailed(self._refusal(url, answer.status, document))
+        failed = RowsRefused if answer.status == HTTPStatus.BAD_REQUEST else PredictionFailed
+        raise failed(self._refusal(url, answer.status, document))
 
     def _refusal(self, url: str, status: int, document: Any) -> str:
         if isinstance(document, dict) and "error" in document:

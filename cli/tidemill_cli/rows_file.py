@@ -18,6 +18,8 @@ from tidemill.contracts import InputField, Signature
 from tidemill.errors import InputRefused
 
 DELIMITERS = ",;\t|"
+#: How each refusal of a file ends.
+WAY_OUT = "or use `tidemill score`, which reads files as training did"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def read(path: Path) -> Rows:
     try:
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
     except (UnicodeDecodeError, OSError, EOFError) as error:
-        raise InputRefused(f"{path} is no CSV file in UTF-8 ({error}); `tidemill score` reads more kinds") from error
+        raise InputRefused(f"{path} is no CSV file in UTF-8 ({error}): save it as one, {WAY_OUT}") from error
     first = text.partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(DELIMITERS, key=first.count))
     header: tuple[str, ...] | None = None
@@ -52,15 +54,18 @@ def read(path: Path) -> Rows:
             header = tuple(name.strip() for name in line)
         elif len(line) != len(header):
             raise InputRefused(
-                f"line {reader.line_num} of {path} has {len(line)} cells, but its header has {len(header)}"
+                f"line {reader.line_num} of {path} has {len(line)} cells, but its header has {len(header)}: "
+                f"mend it, {WAY_OUT}"
             )
         else:
             cells.append(tuple(line))
     if header is None or not cells:
-        raise InputRefused(f"{path} has no rows: the first line names the columns, each further line is a row")
+        raise InputRefused(
+            f"{path} has no rows: let the first line name the columns and each further line be a row, {WAY_OUT}"
+        )
     doubled = next((name for name in header if header.count(name) > 1), None)
     if doubled is not None:
-        raise InputRefused(f"{path} has two columns named {doubled!r}")
+        raise InputRefused(f"{path} has two columns named {doubled!r}: rename one, {WAY_OUT}")
     return Rows(header, tuple(cells))
 
 
@@ -117,7 +122,8 @@ def _cells(prediction: Any, signature: Signature) -> dict[str, Any]:
         if name == "probabilities":
             cells |= {f"probability_{label}": share for label, share in zip(signature.classes, value, strict=True)}
         elif name not in ("label", "value"):
-            cells[name] = " | ".join(value) if isinstance(value, list) else value
+            value = " | ".join(value) if isinstance(value, list) else value
+            cells[name] = str(value).lower() if isinstance(value, bool) else value
     return cells
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Rows of one request when a file is sent.
 BATCH_ROWS = 500
+#: What is explained of a row when there is no target.
+SCORES = {"clustering": "distance to its cluster's centre", "anomaly_detection": "anomaly score"}
 
 
 @click.command(short_help="Ask a model over HTTP.")
@@ -92,7 +94,7 @@ def command(
         return
     signature = session.api.describe(model, answer.version).signature
     for prediction in answer.predictions:
-        click.echo(words(prediction, signature))
+        click.echo(words(prediction, signature, confidence))
     click.echo(f"model {model}, version {answer.version}, prediction {answer.prediction_id}", err=True)
 
 
@@ -101,7 +103,8 @@ def _explain(session: Session, model: str, instances: list[dict[str, Any]], vers
     if as_json:
         display.document({"model": model, "version": answer.version, "explanations": answer.predictions})
         return
-    target = session.api.describe(model, answer.version).signature.target or "the score"
+    signature = session.api.describe(model, answer.version).signature
+    target = signature.target or SCORES.get(signature.task, "the score")
     for said in answer.predictions:
         what = f"probability of {target} {said['of']}" if said["of"] else target
         click.echo(f"{what}: {figures.number(said['score'])}, usually {figures.number(said['base'])}")
@@ -145,7 +148,8 @@ def _in_batches(
     file: Path,
     confidence: float | None,
 ) -> list[Answer]:
-    from tidemill_cli.prediction_api import PredictionFailed
+    from tidemill_cli.prediction_api import PredictionFailed, RowsRefused
+    from tidemill_cli.rows_file import WAY_OUT
 
     answers = []
     for start in range(0, len(instances), BATCH_ROWS):
@@ -153,10 +157,10 @@ def _in_batches(
         try:
             answers.append(session.api.predict(model, batch, version, confidence))
         except PredictionFailed as error:
-            if len(batch) == len(instances):
-                raise
-            where = f"rows {start + 1:,} to {start + len(batch):,} of {file}, counted from there"
-            raise PredictionFailed(f"{where}: {error}") from error
+            whole = len(batch) == len(instances)
+            where = "" if whole else f"rows {start + 1:,} to {start + len(batch):,} of {file}, counted from there: "
+            way_out = f", {WAY_OUT}" if isinstance(error, RowsRefused) else ""
+            raise PredictionFailed(f"{where}{error}{way_out}") from error
     return answers
 
 
@@ -196,8 +200,11 @@ def _document(model: str, answers: list[Answer]) -> dict[str, Any]:
     }
 
 
-def words(prediction: Any, signature: Signature) -> str:
-    """A prediction as a person reads it, for a classifier with the probability of each class, the likeliest first."""
+def words(prediction: Any, signature: Signature, confidence: float | None = None) -> str:
+    """A prediction as a person reads it, for a classifier with the probability of each class, the likeliest first.
+
+    `confidence` is what was asked for, where it is known.
+    """
     match signature.task:
         case "clustering":
             return f"cluster {prediction['cluster']}  (distance {figures.number(prediction['distance'], 4)})"
@@ -208,21 +215,22 @@ def words(prediction: Any, signature: Signature) -> str:
             return f"components: {', '.join(figures.number(value, 4) for value in prediction['components'])}"
     if not signature.classes:
         value = prediction["value"] if isinstance(prediction, dict) else prediction
-        return f"{signature.target}: {figures.number(value, 6)}{_certainty(prediction)}"
+        return f"{signature.target}: {figures.number(value, 6)}{_certainty(prediction, confidence)}"
     shares = sorted(zip(prediction["probabilities"], signature.classes, strict=True), reverse=True)
     said = ", ".join(f"{name} {share:.1%}" for share, name in shares)
-    return f"{signature.target}: {prediction['label']}  ({said}){_certainty(prediction)}"
+    return f"{signature.target}: {prediction['label']}  ({said}){_certainty(prediction, confidence)}"
 
 
-def _certainty(prediction: Any) -> str:
+def _certainty(prediction: Any, confidence: float | None) -> str:
     """What a prediction says about how sure it is."""
     if not isinstance(prediction, dict):
         return ""
-    said = []
+    said = ""
+    promised = "; " if confidence is None else f"; with {100 * confidence:.6g}% confidence: "
     if "low" in prediction:
-        said.append(f"{figures.number(prediction['low'], 6)} to {figures.number(prediction['high'], 6)}")
+        said += f"{promised}{figures.number(prediction['low'], 6)} to {figures.number(prediction['high'], 6)}"
     if "set" in prediction:
-        said.append(" or ".join(prediction["set"]))
+        said += promised + (" or ".join(prediction["set"]) or "none of the classes")
     if prediction.get("review"):
-        said.append("to be reviewed")
-    return "".join(f", {part}" for part in said)
+        said += ", to be reviewed"
+    return said

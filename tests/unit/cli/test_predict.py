@@ -38,7 +38,7 @@ class Http:
         asked = json.loads(body)
         if url.endswith(":explain"):
             parts = {"tenure": 0.42, "contract": -0.02}
-            said = {"score": 0.9, "base": 0.5, "contributions": parts, "of": "Yes"}
+            said = {"score": 0.9, "base": 0.5, "contributions": parts, "of": self.signature.positive_class}
             return self._good({"explanations": [said for _ in asked["instances"]]})
         predictions = [self._predict(row) for row in asked["instances"]]
         if "confidence" in asked:
@@ -87,10 +87,10 @@ def test_row_goes_to_the_champion_with_the_key(world, http):
 def test_a_confidence_is_asked_for_and_shown(world, http):
     _, out, _ = world.tidemill("predict", "churn", "--row", '{"tenure": 3}', "--confidence", "0.9")
     assert http.requests[0][2]["confidence"] == 0.9
-    assert out == "Churn: Yes  (Yes 90.0%, No 10.0%), No or Yes\n"
+    assert out == "Churn: Yes  (Yes 90.0%, No 10.0%); with 90% confidence: No or Yes\n"
     http.signature = PRICE
     _, out, _ = world.tidemill("predict", "price", "--row", '{"tenure": 3}', "--confidence", "0.9")
-    assert out == "price: 30.0000, 1.00000 to 70.5000\n"
+    assert out == "price: 30.0000; with 90% confidence: 1.00000 to 70.5000\n"
 
 
 def test_a_confidence_adds_columns_to_a_file(world, http, rows):
@@ -109,6 +109,19 @@ def test_an_explanation_is_shown_by_input(world, http):
     assert http.requests[0][1].endswith("/v1/models/churn:explain")
     assert out.splitlines()[0] == "probability of Churn Yes: 0.9000, usually 0.5000"
     assert [line.split() for line in out.splitlines()[2:]] == [["tenure", "+0.4200"], ["contract", "-0.02000"]]
+
+
+def test_what_is_explained_without_a_target_is_named(world, http):
+    http.signature = Signature("m", "clustering", None, INPUTS, ("0", "1"))
+    _, out, _ = world.tidemill("predict", "m", "--row", '{"tenure": 3}', "--explain")
+    assert out.startswith("distance to its cluster's centre: 0.9000")
+
+
+def test_a_mark_for_review_is_true_or_false_in_a_file(world, http, rows, monkeypatch):
+    monkeypatch.setattr(Http, "_predict", lambda _self, row: {"value": 1.5, "review": row["tenure"] > 9})
+    http.signature = PRICE
+    _, out, _ = world.tidemill("predict", "price", "--file", rows)
+    assert [line.rsplit(",", 1)[1] for line in out.splitlines()] == ["review", "false", "true"]
 
 
 def test_version_is_named_in_the_url(world, http):
@@ -169,7 +182,8 @@ def test_number_that_is_none_is_sent_as_it_is_for_the_endpoint_to_refuse(world, 
     code, out, err = world.tidemill("predict", "churn", "--file", path)
     assert http.requests[-1][2]["instances"] == [{"tenure": "abc"}]
     assert (code, out) == (1, "")
-    assert err.splitlines()[-1] == "Error: tenure must be a number, not 'abc'"
+    way_out = "or use `tidemill score`, which reads files as training did"
+    assert err.splitlines()[-1] == f"Error: tenure must be a number, not 'abc', {way_out}"
 
 
 def test_batches_are_all_answered_by_one_version_and_kept_in_order(world, http, tmp_path, monkeypatch):
@@ -262,6 +276,7 @@ def test_file_that_is_no_plain_table_is_refused_by_line(world, http, tmp_path, d
     code, _, err = world.tidemill("predict", "churn", "--file", path)
     assert code == 1
     assert sentence in err
+    assert err.endswith("or use `tidemill score`, which reads files as training did\n")
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +93,11 @@ def test_two_new_names_never_meet(model):
         "probability_x_2",
         "probability_x_2_2",
     ]
+
+
+def test_a_mark_for_review_is_written_as_in_json():
+    graph = onnx.parser.parse_model((CHURN / "model.onnx.txt").read_text()).SerializeToString()
+    signature = replace(loads(Signature, (CHURN / "signature.json").read_bytes()), review_below=0.999)
+    header, *rows = table(score(Model.load(graph, signature)))
+    assert header[-1] == "review"
+    assert {row[-1] for row in rows} <= {"true", "false"}

@@ -59,7 +59,9 @@ def score(packed: bytes, model: Model, header: bool) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     if header:
         writer.writerow([*original, *prediction_names(original, model.signature)])
-    writer.writerows(zip(*(values.tolist() for values in original.values()), *predicted.values(), strict=True))
+    writer.writerows(
+        zip(*(values.tolist() for values in original.values()), *map(_cells, predicted.values()), strict=True)
+    )
     return text.getvalue().encode()
 
 
@@ -75,6 +77,11 @@ def prediction_names(original: Iterable[str], signature: Signature) -> list[str]
         taken.add(free)
         names.append(free)
     return names
+
+
+def _cells(values: list[Any]) -> list[Any]:
+    """A column's values as CSV has them: true and false as in JSON."""
+    return [str(value).lower() for value in values] if values and isinstance(values[0], bool) else values
 
 
 def _with_prefix(stored: Mapping[str, Any], prefix: str) -> dict[str, np.ndarray]:
