@@ -133,7 +133,12 @@ def _decode_scalar(kind: Any, value: Any, where: str) -> Any:
     if isinstance(value, kind) and not (isinstance(value, bool) and kind in (int, float)):
         return value
     names = {str: "text", int: "a whole number", float: "a number", bool: "true or false", dict: "an object"}
-    raise ContractError(f"{where} must be {names.get(kind, kind.__name__)}, not {value!r}")
+    way_out = ""
+    if kind is str and isinstance(value, bool | int | float):
+        # YAML 1.1 reads a bare yes as true.
+        meant = ("yes" if value else "no") if isinstance(value, bool) else value
+        way_out = f': write it in quotes, as in "{meant}"'
+    raise ContractError(f"{where} must be {names.get(kind, kind.__name__)}, not {value!r}{way_out}")
 
 
 def _decode_union(kinds: list[Any], value: Any, where: str) -> Any:

@@ -453,7 +453,9 @@ def _check_ranges(spec: Spec) -> None:
     )
     for name in [*spec.gates.minimum, *([spec.metric] if spec.metric else [])]:
         if name not in known:
-            raise SpecError(f"the spec names the metric {name!r}: accepted are {', '.join(known)}")
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"accepted are {', '.join(known)}"
+            raise SpecError(f"the spec names the metric {name!r}: {hint}")
 
 
 def default_metric(task: str) -> str:
