@@ -19,7 +19,7 @@ from tidemill.errors import InputRefused
 from tidemill.serving.scoring import Model, Prediction
 
 #: Predictions that explaining one row may take; what a function answers well within 100 ms.
-MOST_PREDICTIONS = 2_700
+MOST_PREDICTIONS = 2_000
 #: Rows that one call may ask about.
 MOST_ROWS = 20
 
