@@ -289,7 +289,7 @@ def test_roles_that_the_spec_gives(validate: Any) -> None:
         ({"columns": {"x": "date"}}, "refuse", "no column 'x', which columns of the spec names"),
         ({"ignore": ["x"]}, "warn", "no column 'x', which ignore of the spec names"),
         ({"time_column": "plan"}, "refuse", "the time column 'plan' holds category, not dates or numbers"),
-        ({"checks": {"policy": {"leaks": "warn"}}}, "warn", "names no check 'leaks': did you mean 'leak'?"),
+        ({"checks": {"policy": {"driftt": "refuse"}}}, "refuse", "names no check 'driftt': did you mean 'drift'?"),
     ],
 )
 def test_names_in_the_spec_that_do_not_fit(validate: Any, spec: dict[str, Any], verdict: str, message: str) -> None:

@@ -299,7 +299,7 @@ class _Validation:
             if name not in PASSED:
                 close = [RENAMED[name]] if name in RENAMED else difflib.get_close_matches(name, PASSED, n=1)
                 hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(PASSED)}"
-                self.checks.found("spec_names", "warn", f"checks.policy of the spec names no check {name!r}: {hint}")
+                self.checks.found("spec_names", "refuse", f"checks.policy of the spec names no check {name!r}: {hint}")
 
     def _check_rows(self, rows: int) -> None:
         least = self.spec.checks.min_rows
