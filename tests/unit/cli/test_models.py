@@ -5,6 +5,9 @@ import json
 
 import pytest
 
+from tidemill import keys
+from tidemill.contracts import InputField, Signature
+
 ACTOR = "arn:aws:iam::000000000000:user/ada"
 RUN = "3f" * 16
 
@@ -137,3 +140,11 @@ def test_run_that_waits_for_nobody_cannot_be_approved(world, a_document):
     code, _, err = world.tidemill("approve", RUN)
     assert code == 1
     assert "has not asked for an approval" in err
+
+
+def test_a_typical_value_is_shown_in_its_own_letters(world):
+    world.register(1)
+    place = ("tidemill-artifacts", keys.model("churn", 1, "signature.json"))
+    world.objects.put_contract(*place, Signature("churn", "regression", "y", (InputField("a", "text", example="Süd"),)))
+    _, out, _ = world.tidemill("model", "churn")
+    assert '"Süd"' in out
