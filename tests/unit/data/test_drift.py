@@ -49,6 +49,17 @@ def test_columns_that_moved_are_found_and_told_in_words(validate: Any, before: A
     assert "population stability index" in plan.detail
 
 
+def test_a_new_value_that_is_most_of_what_is_rarer_is_named(validate: Any, before: Any) -> None:
+    new = ["abroad" if i % 4 == 0 else "DSL" if i % 3 == 0 else "x" if i == 1 else "Fiber" for i in range(N)]
+    (found,) = validate(table(2, plan=new), SPEC, previous=before).checks("drift")
+    assert (
+        "the share of all rarer values together rose from 0.0% to 25.2%, most of it 'abroad' (150 rows)" in found.detail
+    )
+    many = [f"new{i % 10}" if i % 2 else "DSL" for i in range(N)]
+    (found,) = validate(table(2, plan=many), SPEC, previous=before).checks("drift")
+    assert "together rose from 0.0% to 50.0% (" in found.detail
+
+
 def test_ids_and_dates_move_on_by_nature(validate: Any, before: Any) -> None:
     assert drifted(validate(table(5), SPEC, previous=before)) == []
 

@@ -78,6 +78,9 @@ def test_what_moved_most_is_said_in_words() -> None:
     others = drift.shift((340, 600, 60), (300, 500, 200))
     assert others is not None
     assert drift.describe(column, others) == "the share of all rarer values together rose from 6.0% to 20.0%"
+    named = drift.describe(column, others, TopValue("Ausland", 106))
+    assert named.endswith("together rose from 6.0% to 20.0%, most of it 'Ausland' (106 rows)")
+    assert drift.describe(column, moved, TopValue("Ausland", 106)) == drift.describe(column, moved)
     hidden = category(personal_data=PersonalData("phone", 1.0, "mask"))
     assert drift.describe(hidden, moved) == "the share of one value fell from 34.0% to 20.0%"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import duckdb
 
-from tidemill.contracts import ColumnProfile, Profile
+from tidemill.contracts import ColumnProfile, Profile, TopValue
 from tidemill.data.checks import Checks
 from tidemill.data.column_types import Column
 from tidemill.data.database import literal
@@ -44,12 +44,16 @@ def compare(
         numeric = column.type in ("integer", "number")
         if counts is None or (before.histogram is not None) != numeric:
             continue  # nothing to compare with, or another type, which the contract is about
-        found = drift.shift(counts, _counts(connection, table, column, before))
+        now = _counts(connection, table, column, before)
+        found = drift.shift(counts, now)
         if found is not None and found.is_drift(threshold):
+            quotable = not (numeric or before.personal_data or profile.personal_data)
+            rarer = _most_of_the_rarer(connection, table, column, before, now[-1]) if quotable else None
+            moved = drift.describe(before, found, rarer)
             checks.found(
                 "drift",
                 "warn",
-                f"{column.name!r} is spread otherwise than in the previous version: {drift.describe(before, found)} "
+                f"{column.name!r} is spread otherwise than in the previous version: {moved} "
                 f"(population stability index {found.psi:.2f}, Jensen-Shannon distance {found.distance:.2f})",
                 column.name,
             )
@@ -71,3 +75,15 @@ def _counts(
     if before.histogram is None:
         return (*row[:-1], row[-1] - sum(row[:-1]))
     return tuple(count - less for count, less in zip(row, (0, *row[:-1]), strict=True))
+
+
+def _most_of_the_rarer(
+    connection: duckdb.DuckDBPyConnection, table: str, column: Column, before: ColumnProfile, rarer: int
+) -> TopValue | None:
+    """The value that more than half of the `rarer` cells hold, those of none of the old top values."""
+    text, known = f"{column.cell}::VARCHAR", ", ".join(literal(value.value) for value in before.top)
+    row = connection.execute(
+        f"SELECT {text} AS v, count(*) AS n FROM {table} WHERE {text} NOT IN ({known}) "
+        "GROUP BY v ORDER BY n DESC, v LIMIT 1"
+    ).fetchone()
+    return TopValue(row[0], row[1]) if row is not None and 2 * row[1] > rarer else None

@@ -14,7 +14,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from tidemill.contracts import ColumnProfile
+from tidemill.contracts import ColumnProfile, TopValue
 
 #: How often chance alone may give a finding: once in so many columns.
 CHANCE = 1e-4
@@ -97,18 +97,22 @@ def known_counts(column: ColumnProfile) -> tuple[int, ...] | None:
     return None
 
 
-def describe(column: ColumnProfile, found: Shift) -> str:
+def describe(column: ColumnProfile, found: Shift, rarer: TopValue | None = None) -> str:
     """What moved most, in words: "the share of 'DSL' fell from 34.0% to 20.0%". Personal data is not quoted.
 
     Of numbers it is the share below the edge where the cumulated shares differ most, as in Kolmogorov and Smirnov's
-    statistic: single bins hide that everything moved a little.
+    statistic: single bins hide that everything moved a little. `rarer` is a value that makes up most of the rarer ones
+    now, when there is one.
     """
     before, now = np.asarray(found.before), np.asarray(found.now)
     if column.histogram is not None:
         before, now = np.cumsum(before)[:-1], np.cumsum(now)[:-1]
     place = int(np.abs(now - before).argmax())
     moved = "rose" if now[place] > before[place] else "fell"
-    return f"the share of {_words(column, place)} {moved} from {before[place]:.1%} to {now[place]:.1%}"
+    told = f"the share of {_words(column, place)} {moved} from {before[place]:.1%} to {now[place]:.1%}"
+    if rarer is not None and column.histogram is None and place == len(column.top) and moved == "rose":
+        told += f", most of it {rarer.value[:40]!r} ({rarer.count:,} rows)"
+    return told
 
 
 def _words(column: ColumnProfile, place: int) -> str:
