@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,50 @@ def test_a_cell_in_another_form_is_refused(scoring: Any, form: str, cell: str, m
     with pytest.raises(DataRefused) as caught, scoring(f"x\n{cell}\n", signature_of(x=("number", form))):
         pass
     assert message in str(caught.value)
+
+
+def plain_numbers(*names: str) -> Signature:
+    """Of a model whose training table, a workbook, had numbers as numbers."""
+    return Signature("m", "regression", "y", tuple(InputField(name, "number") for name in names))
+
+
+def test_a_form_that_the_training_table_did_not_have_is_found_out_from_the_column(scoring: Any) -> None:
+    text = "Umsatz (€);Kunden;Anteil\n646,85 €;1.234;0,5\n1.646,85 €;2.000;1\n;17;\n"
+    fields = (InputField("Umsatz (€)", "number", required=False), InputField("Anteil", "number", required=False))
+    signature = Signature("m", "regression", "y", (*fields, InputField("Kunden", "integer")))
+    with scoring(text, signature) as table:
+        (batch,) = table.batches(10)
+    assert batch.raw["Umsatz (€)"][:2].tolist() == [646.85, 1646.85]
+    assert batch.raw["Anteil"][:2].tolist() == [0.5, 1]
+    assert batch.raw["Kunden"].tolist() == [1234, 2000, 17]
+    assert batch.original["Umsatz (€)"].tolist() == ["646,85 €", "1.646,85 €", ""]
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ("1,234 €", "not '1,234 €' (row 1); the column can be read with a decimal point or a decimal comma"),
+        ("1,234 €", "or set reading.decimal in the spec"),
+        ("50 %", "not '50 %' (row 1); the training table had plain numbers: write them like 1234.5"),
+        ("646,85 €;1\n12.5", "not '646,85 €' (row 1); the training table had plain numbers"),
+    ],
+)
+def test_a_form_that_is_not_certain_is_refused(scoring: Any, cells: str, message: str) -> None:
+    with (
+        pytest.raises(DataRefused) as caught,
+        scoring(f"x;n\n{cells};1\n", plain_numbers("x")),
+    ):
+        pass
+    assert message in str(caught.value)
+
+
+def test_the_spec_decides_what_the_file_does_not(scoring: Any) -> None:
+    signature = plain_numbers("x")
+    fields = (*signature.inputs, InputField("on", "date"))
+    options = {"decimal": "comma", "dates": "day_first"}
+    with scoring("x;on\n1,234 €;1/2/2024\n", replace(signature, inputs=fields, reading=options)) as table:
+        (batch,) = table.batches(10)
+    assert (batch.raw["x"].tolist(), batch.raw["on"].tolist()) == ([1.234], ["2024-02-01"])
 
 
 def test_numbers_of_json_and_parquet_have_no_form(scoring: Any) -> None:

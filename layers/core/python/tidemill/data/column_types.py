@@ -64,6 +64,7 @@ class Column:
     number: number_formats.Form | None = None  #: how its numbers are written, when duckdb's cast cannot read them
     range: bool = False  #: whether a category's texts are ranges of numbers
     doubt: str = ""  #: what decided how its numbers are read, where they can be read in two ways
+    guessed: bool = False  #: whether neither the spec nor other columns decided that, only what is usual
     personal_data: PersonalData | None = None
     masked: str = ""  #: SQL from the text to what stands for it, when nothing may see the text itself
 
@@ -376,7 +377,8 @@ def _with_numbers(table: Table, known: Sequence[_Facts], columns: Sequence[Colum
     proven = {choice.mark for choice in choices.values()}
     if "," in proven or options.decimal == "comma" or table.reading.delimiter == ";":
         for i, (facts, column) in enumerate(zip(known, columns, strict=True)):
-            if facts.dotted and column.type in ("integer", "number"):
+            # A workbook's numbers have a point whatever its texts have.
+            if facts.dotted and column.type in ("integer", "number") and column.name not in table.numeric:
                 choices[i] = Choice(_PLAIN, _grouped_by_points(connection, facts))
                 proven.add(choices[i].mark)
     elif any(facts.dotted and c.type in ("integer", "number") for facts, c in zip(known, columns, strict=True)):
@@ -475,12 +477,13 @@ def _decided(
                 "correct one of them"
             )
             return replace(column, oddities=(*column.oddities, Oddity("declared_type", detail)))
+    guessed = choice.is_ambiguous and not (asked or others)
     form = choice.point if mark == "." else choice.comma
     if form is None:
         form = choice.point or choice.comma
     assert form is not None
     if form == _PLAIN:
-        return replace(column, doubt=doubt)
+        return replace(column, doubt=doubt, guessed=guessed)
     number = form.sql(column.cell)
     held, whole, too_large = connection.execute(
         f"SELECT count(*) FILTER (abs(n) <= {LARGEST!r}), count(*) FILTER ({_is_whole('n')}), "
@@ -488,7 +491,7 @@ def _decided(
     ).fetchall()[0]
     kind: ColumnType = "integer" if whole == held and not form.is_percent else "number"
     oddities = (_infinite(column.name, too_large),) if too_large else ()
-    return replace(column, type=kind, number=form, oddities=oddities, doubt=doubt)
+    return replace(column, type=kind, number=form, oddities=oddities, doubt=doubt, guessed=guessed)
 
 
 def _are_ranges(sample: Sequence[str]) -> bool:

@@ -7,9 +7,10 @@ hold, so that a cell means the same here as in training and at the endpoint.
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import numpy as np
 from tidemill import spec
 from tidemill.contracts import ColumnType, InputField, Reading, Signature, from_json
 from tidemill.data import personal_data
-from tidemill.data.column_types import Column, as_type, create_cells
+from tidemill.data.column_types import Column, as_type, create_cells, infer
 from tidemill.data.feature_join import Current, StoredFeatures
+from tidemill.data.number_formats import NumberForm
 from tidemill.data.parquet import plain
 from tidemill.data.reading import Table, cell, read_table
 from tidemill.errors import DataRefused
@@ -143,7 +145,9 @@ def read_scoring_table(
         create_cells(table.connection, len(table.names), signature.missing_values, signature.real_values)
         personal_data.check_header(table.names, signature.personal_data)
         withheld = personal_data.for_scoring(table.connection, table.names, signature, mask_key)
-        inputs = [_input(table, field) for field in signature.inputs if field.required or field.name in table.names]
+        found = functools.cache(lambda: infer(table, {}, options))
+        given = [field for field in signature.inputs if field.required or field.name in table.names]
+        inputs = _alike([_input(table, field, options, found) for field in given], given, found)
         inputs += _keys(table, signature)
         if not inputs:
             known = ", ".join(field.name for field in signature.accepted[:30])
@@ -166,7 +170,7 @@ def _keys(table: Table, signature: Signature) -> list[Column]:
     return [Column(table.names.index(name), name, "category") for name in names]
 
 
-def _input(table: Table, field: InputField) -> Column:
+def _input(table: Table, field: InputField, options: spec.Reading, found: Callable[[], list[Column]]) -> Column:
     """A column of the table as an input of the model. Raises DataRefused."""
     if field.name not in table.names:
         close = difflib.get_close_matches(field.name, table.names, n=1)
@@ -176,7 +180,12 @@ def _input(table: Table, field: InputField) -> Column:
     # A model takes any number where its training data had whole ones, and so does the endpoint.
     kind: ColumnType = "number" if field.type == "integer" else field.type
     form = "" if field.name in table.numeric and kind == "number" else field.format
-    column = as_type(table.connection, index, field.name, kind, form)
+    try:
+        column = as_type(table.connection, index, field.name, kind, form, options)
+    except DataRefused as error:
+        if kind != "number" or field.format:
+            raise
+        column = _formed(found()[index], str(error))
     if field.required:
         row = table.connection.execute(
             f"SELECT rowid + 1 FROM cells WHERE ({column.value()}) IS NULL ORDER BY rowid LIMIT 1"
@@ -184,6 +193,39 @@ def _input(table: Table, field: InputField) -> Column:
         if row is not None:
             raise DataRefused(f"the column {field.name!r} has no value in row {row[0]}, and the model needs it there")
     return column
+
+
+def _formed(found: Column, error: str) -> Column:
+    """A column of numbers in a form that the training table did not have, as it was found out from the column itself.
+
+    A percent is refused: whether the model knows it as a fraction or as hundredths cannot be told. Raises DataRefused.
+    """
+    contradiction = next((oddity.detail for oddity in found.oddities if oddity.check == "declared_type"), "")
+    if isinstance(found.number, NumberForm) and not found.number.is_percent and not found.guessed:
+        return replace(found, type="number")
+    if found.guessed:
+        why = (
+            "the column can be read with a decimal point or a decimal comma, and nothing in the file decides: write "
+            "numbers like 1234.5, or set reading.decimal in the spec and train again"
+        )
+    else:
+        why = contradiction or "the training table had plain numbers: write them like 1234.5"
+    raise DataRefused(f"{error}; {why}")
+
+
+def _alike(inputs: Sequence[Column], fields: Sequence[InputField], found: Callable[[], list[Column]]) -> list[Column]:
+    """The inputs, with 1.234 as a thousand in columns of plain numbers where others were found to have decimal commas.
+
+    As in a training table, where the other columns decide, too.
+    """
+    if not any(column.number and not field.format for column, field in zip(inputs, fields, strict=True)):
+        return list(inputs)
+    return [
+        replace(found()[column.index], type="number")
+        if column.type == "number" and not field.format and not column.number and found()[column.index].number
+        else column
+        for column, field in zip(inputs, fields, strict=True)
+    ]
 
 
 def _floats(values: np.ndarray, kind: ColumnType) -> np.ndarray:
