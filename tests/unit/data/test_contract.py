@@ -263,6 +263,31 @@ def test_what_the_spec_declares_holds_for_the_first_table_too(validate: Any) -> 
     }
 
 
+def missing(found: Any) -> dict[str | None, str]:
+    return {check.column: check.detail for check in found.checks("contract_missing_column") if check.column}
+
+
+def test_a_renamed_column_is_asked_after(later: Any) -> None:
+    found = missing(later(plan=None, tariff=lambda i: "abc"[i % 3], balance=None, saldo=lambda i: i * 31 % 97 - 39.5))
+    assert found == {
+        name: f"the column {name!r} of the data contract is missing: was it renamed to {new!r}? Rename it back in the "
+        "file; else upload a table with it, or set optional for it under contract.columns in the spec"
+        for name, new in {"plan": "tariff", "balance": "saldo"}.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"tariff": lambda i: "xyz"[i % 3]},  # other values
+        {"tariff": lambda i: i * 7 % 61},  # another type
+        {"tariff": lambda i: "abc"[i % 3], "other": lambda i: "cab"[i * 5 % 3]},  # two of them
+    ],
+)
+def test_a_column_that_is_not_surely_the_missing_one_is_not_named(later: Any, columns: Any) -> None:
+    assert "renamed" not in missing(later(plan=None, **columns))["plan"]
+
+
 def test_what_the_spec_declares_replaces_what_was_suggested(later: Any) -> None:
     columns = {
         "plan": {"values": ["a", "b", "c", "d"], "completeness": 0.9},

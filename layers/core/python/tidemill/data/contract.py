@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 
 import duckdb
 
-from tidemill.contracts import ColumnConstraints, ColumnProfile, ColumnType, DataContract, Verdict
+from tidemill.contracts import ColumnConstraints, ColumnProfile, ColumnType, DataContract, Profile, Verdict
 from tidemill.data.checks import Checks
 from tidemill.data.column_types import Column
 from tidemill.data.database import literal
@@ -148,27 +148,66 @@ def read_as(contract: DataContract, names: Collection[str]) -> dict[str, ColumnT
     }
 
 
-def compare_columns(names: Collection[str], contract: DataContract, spec: Spec, checks: Checks) -> None:
-    """Find columns that are missing, and ones that the contract does not know."""
+def compare_columns(
+    columns: Sequence[ColumnProfile], contract: DataContract, previous: Profile | None, spec: Spec, checks: Checks
+) -> None:
+    """Find columns that are missing, and ones that the contract does not know.
+
+    A missing one may have been renamed to a new one: a finding asks so when `previous`, the profile of the version
+    before, shows that one and only one new column holds alike values.
+    """
+    names = {column.name for column in columns}
     known = {column.name for column in contract.columns}
-    for column in contract.columns:
-        if column.name not in names and not column.optional and column.name not in spec.ignore:
-            checks.found(
-                "contract_missing_column",
-                "refuse",
-                f"the column {column.name!r} of the data contract is missing: upload a table with it, or set "
-                f"optional for it under contract.columns in the spec",
-                column.name,
-            )
-    for name in names:
-        if contract.dataset_version and name not in known and name not in spec.ignore:
-            checks.found(
-                "contract_extra_column",
-                spec.contract.extra_columns,
-                f"the data contract does not know the column {name!r}: name it under contract.columns in the spec, "
-                "or leave it out",
-                name,
-            )
+    extra = [
+        column
+        for column in columns
+        if contract.dataset_version and column.name not in known and column.name not in spec.ignore
+    ]
+    missing = [
+        column.name
+        for column in contract.columns
+        if column.name not in names and not column.optional and column.name not in spec.ignore
+    ]
+    renamed = _renamed(missing, extra, previous) if previous is not None else {}
+    for name in missing:
+        way_out = "upload a table with it, or set optional for it under contract.columns in the spec"
+        if name in renamed:
+            way_out = f"was it renamed to {renamed[name]!r}? Rename it back in the file; else {way_out}"
+        detail = f"the column {name!r} of the data contract is missing: {way_out}"
+        checks.found("contract_missing_column", "refuse", detail, name)
+    for column in extra:
+        checks.found(
+            "contract_extra_column",
+            spec.contract.extra_columns,
+            f"the data contract does not know the column {column.name!r}: name it under contract.columns in the spec, "
+            "or leave it out",
+            column.name,
+        )
+
+
+def _renamed(missing: Collection[str], extra: Sequence[ColumnProfile], previous: Profile) -> dict[str, str]:
+    """New names of missing columns, where one new column is like one missing column and like no other."""
+    old = {column.name: column for column in previous.columns}
+    alike = {
+        name: [column.name for column in extra if column.name not in old and _is_alike(old[name], column)]
+        for name in missing
+        if name in old
+    }
+    claimed = [name for names in alike.values() for name in names]
+    return {name: names[0] for name, names in alike.items() if len(names) == 1 and claimed.count(names[0]) == 1}
+
+
+def _is_alike(old: ColumnProfile, new: ColumnProfile) -> bool:
+    """Whether two columns have one type, and ranges of numbers or commonest values that overlap; dates move on."""
+    if old.type in NUMERIC and new.type in NUMERIC:
+        ends = (old.minimum, old.maximum, new.minimum, new.maximum)
+        if None in ends:
+            return False
+        return old.minimum <= new.maximum and new.minimum <= old.maximum  # type: ignore[operator]
+    if old.type != new.type:
+        return False
+    values, others = ({top.value for top in column.top} for column in (old, new))
+    return old.type == "date" or 2 * len(values & others) > min(len(values), len(others))
 
 
 def compare_values(

@@ -253,7 +253,7 @@ class _Validation:
 
     def _compare(self, columns: Sequence[Column], profile: Profile) -> None:
         """Hold the table to the data contract, and compare it with the version before."""
-        contract.compare_columns(self.table.names, self.contract, self.spec, self.checks)
+        contract.compare_columns(profile.columns, self.contract, self.previous, self.spec, self.checks)
         if profile.rows:
             contract.compare_values(
                 self.connection, "typed", columns, profile.columns, self.contract, self.spec, self.checks
