@@ -68,6 +68,12 @@ def test_percents_are_the_fractions_that_excel_stores(validate: Any) -> None:
     assert found.column("rate").minimum == 0.12
 
 
+def test_the_commas_of_texts_say_nothing_about_numbers(validate: Any) -> None:
+    rows = [("weight", "price", "y"), *((1.125 + i, f"{i},85 €", i % 2) for i in range(60))]
+    found = validate(workbook({"s": rows}), {"target": "y"}, name="t.xlsx")
+    assert (found.column("price").maximum, found.column("weight").maximum) == (59.85, 60.125)
+
+
 def test_titles_sums_and_empty_columns_around_a_table(read: Any) -> None:
     rows = [["Report of May"], [], [None, "id", "amount"], [None, 1, 2.5], [None, 2, 3.5], [], [None, "Source: us"]]
     table = read(workbook({"s": rows}))
