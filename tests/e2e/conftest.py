@@ -1,5 +1,6 @@
 """The command as a user runs it: a process of its own, against the session's stack."""
 
+import contextlib
 import csv
 import json
 import os
@@ -63,7 +64,10 @@ def tidemill(environment):
 
 @pytest.fixture
 def interrupted(environment):
-    """Runs the command and sends it Ctrl-C when a line on stderr holds a text."""
+    """Runs the command and sends it Ctrl-C when a line on stderr holds a text; again when Python has lost it.
+
+    An interrupt that comes while Python lets go of the lock of an import is ignored by Python itself.
+    """
 
     def run(text, *arguments):
         command = [COMMAND, *map(str, arguments)]
@@ -72,8 +76,11 @@ def interrupted(environment):
             for line in process.stderr:
                 said.append(line)
                 if text in line:
-                    process.send_signal(signal.SIGINT)
                     break
+            while process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=0.5)
             out, err = process.communicate(timeout=SECONDS)
         return Done(process.returncode, out, "".join(said) + err)
 

@@ -118,13 +118,14 @@ def _train(
             if as_json:
                 display.document(run_records.bare(run_id, "RUNNING", GOES_ON, project, source))
         raise
+    # Before the outcome, so that the last line on stderr says why.
+    if change and view.document.status in NOTHING_CAME:
+        _take_back(session, change)
     if as_json:
         display.document(view.document)
         run_summary.say_outcome(view.document)
     else:
         run_summary.show(view)
-    if change and view.document.status in NOTHING_CAME:
-        _take_back(session, change)
     return view.document
 
 
