@@ -1,6 +1,5 @@
 """The command as a user runs it: a process of its own, against the session's stack."""
 
-import contextlib
 import csv
 import json
 import os
@@ -62,25 +61,29 @@ def tidemill(environment):
     return run
 
 
+def take_interrupts():
+    """Let a new process be ended by Ctrl-C, whoever started this one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def interrupted(environment):
-    """Runs the command and sends it Ctrl-C when a line on stderr holds a text; again when Python has lost it.
+    """Runs the command and sends it Ctrl-C when a line on stderr holds a text.
 
-    An interrupt that comes while Python lets go of the lock of an import is ignored by Python itself.
+    What a shell starts in the background ignores Ctrl-C, and so does all that it starts; a terminal's command does not.
     """
 
     def run(text, *arguments):
         command = [COMMAND, *map(str, arguments)]
-        with subprocess.Popen(command, env=environment, stdout=PIPE, stderr=PIPE, text=True) as process:
+        with subprocess.Popen(
+            command, env=environment, stdout=PIPE, stderr=PIPE, text=True, preexec_fn=take_interrupts
+        ) as process:
             said = []
             for line in process.stderr:
                 said.append(line)
                 if text in line:
+                    process.send_signal(signal.SIGINT)
                     break
-            while process.poll() is None:
-                process.send_signal(signal.SIGINT)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=0.5)
             out, err = process.communicate(timeout=SECONDS)
         return Done(process.returncode, out, "".join(said) + err)
 
