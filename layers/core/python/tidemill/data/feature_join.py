@@ -146,23 +146,8 @@ class FeatureTable:
             role, note = "ignored", f"{note}; no row has a value in it"
         elif known.distinct == 1 and not known.missing and rows > 1:
             role, note = "constant", f"{note}; it has the same value in every row"
-        return ColumnProfile(
-            name=feature(feature_set, column.name),
-            type=column.type,
-            role=role,
-            rows=rows,
-            missing=known.missing,
-            distinct=known.distinct,
-            minimum=known.minimum,
-            maximum=known.maximum,
-            mean=known.mean,
-            std=known.std,
-            quantiles=known.quantiles,
-            histogram=known.histogram,
-            top=known.top,
-            note=note,
-            feature_set=feature_set,
-        )
+        profile = statistics.profile(column, known, rows, role, note)
+        return replace(profile, name=feature(feature_set, column.name), feature_set=feature_set)
 
     def _fetch(self, column: Column) -> np.ndarray:
         kind = "DOUBLE" if column.type in ("integer", "number") else "VARCHAR"

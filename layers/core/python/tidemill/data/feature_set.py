@@ -309,27 +309,15 @@ class _Ingestion:
         )
         self.connection.execute(f"CREATE VIEW typed AS SELECT {typed} FROM history")
         (rows,) = self.connection.execute("SELECT count(*) FROM history").fetchall()[0]
-        profiles = []
-        for column in columns:
-            known = statistics.of_column(self.connection, "typed", column, rows)
-            role = _role(column.name, self.declared)
-            profiles.append(
-                ColumnProfile(
-                    name=column.name,
-                    type=column.type,
-                    role=role,
-                    rows=rows,
-                    missing=known.missing,
-                    distinct=known.distinct,
-                    minimum=known.minimum,
-                    maximum=known.maximum,
-                    mean=known.mean,
-                    std=known.std,
-                    quantiles=known.quantiles,
-                    histogram=known.histogram,
-                    top=() if role == "id" else known.top,
-                )
+        profiles = [
+            statistics.profile(
+                column,
+                statistics.of_column(self.connection, "typed", column, rows),
+                rows,
+                _role(column.name, self.declared),
             )
+            for column in columns
+        ]
         return Profile(rows, 0, tuple(profiles), self.table.reading, None, None)
 
     # --- online --------------------------------------------------------------------------------

@@ -7,12 +7,12 @@ counted in parts, by their hash: the parts share no value, and together they are
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import duckdb
 import numpy as np
 
-from tidemill.contracts import Histogram, TopValue
+from tidemill.contracts import ColumnProfile, Histogram, Role, TopValue
 from tidemill.data.column_types import Column
 
 #: Different values that are in memory at a time, and rows that quantiles are taken from; of a larger table these are
@@ -38,6 +38,13 @@ class Statistics:
     quantiles: dict[str, float] = field(default_factory=dict)
     histogram: Histogram | None = None
     top: tuple[TopValue, ...] = ()
+
+
+def profile(column: Column, known: Statistics, rows: int, role: Role, note: str = "") -> ColumnProfile:
+    """A column's profile: its statistics and what it is used for. Of an id no values are shown."""
+    counted = {item.name: getattr(known, item.name) for item in fields(known)}
+    shown = {} if role != "id" else {"top": ()}
+    return ColumnProfile(name=column.name, type=column.type, role=role, rows=rows, note=note, **counted | shown)
 
 
 def of_column(connection: duckdb.DuckDBPyConnection, table: str, column: Column, rows: int) -> Statistics:

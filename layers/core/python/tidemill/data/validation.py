@@ -447,24 +447,8 @@ def _candidate(column: Column, load: Callable[[str], np.ndarray]) -> Candidate:
 
 
 def _profile_of(column: Column, assigned: Assigned, known: Statistics, rows: int) -> ColumnProfile:
-    return ColumnProfile(
-        name=column.name,
-        type=column.type,
-        role=assigned.role,
-        rows=rows,
-        missing=known.missing,
-        distinct=known.distinct,
-        minimum=known.minimum,
-        maximum=known.maximum,
-        mean=known.mean,
-        std=known.std,
-        quantiles=known.quantiles,
-        histogram=known.histogram,
-        top=() if assigned.role == "id" else known.top,
-        note=assigned.note,
-        format=column.format,
-        personal_data=column.personal_data,
-    )
+    profile = statistics.profile(column, known, rows, assigned.role, assigned.note)
+    return replace(profile, format=column.format, personal_data=column.personal_data)
 
 
 def _column_names(spec: Spec) -> list[tuple[str, str]]:
