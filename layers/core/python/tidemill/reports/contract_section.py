@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tidemill.contracts import Check, ColumnConstraints
 from tidemill.reports import formats
-from tidemill.reports.elements import Records, Section, facts, mark, sentence
+from tidemill.reports.elements import Records, Section, facts, folded_columns, mark, sentence
 from tidemill.reports.glossary import term
 from tidemill.reports.markup import Content, Html, join, tag
 
@@ -75,14 +75,7 @@ def contract(records: Records) -> Section | None:
         ),
         head,
         *(_column(column, breaches.get(column.name, []), first) for column in shown),
-        tag(
-            "details",
-            tag("summary", f"The other {formats.count(len(rest), 'column')}"),
-            *(_column(column, breaches.get(column.name, []), first) for column in rest),
-            class_="more",
-        )
-        if rest
-        else None,
+        folded_columns(_column(column, breaches.get(column.name, []), first) for column in rest),
     )
     return Section("contract", "The data contract", body)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tidemill.contracts import Check, ColumnProfile
 from tidemill.reports import formats, summary
 from tidemill.reports.advice import ADVICE
-from tidemill.reports.elements import Records, Section, facts, mark, sentence, table
+from tidemill.reports.elements import Records, Section, facts, folded_columns, mark, sentence, table
 from tidemill.reports.glossary import term
 from tidemill.reports.markup import Content, Html, join, tag
 from tidemill.reports.sparklines import sparkline
@@ -190,14 +190,7 @@ def data(records: Records) -> Section | None:
         ),
         head,
         *map(_column, shown),
-        tag(
-            "details",
-            tag("summary", f"The other {formats.count(len(rest), 'column')}"),
-            *map(_column, rest),
-            class_="more",
-        )
-        if rest
-        else None,
+        folded_columns(map(_column, rest)),
     )
     return Section("data", "The data", body)
 

@@ -122,3 +122,11 @@ def metric_term(metric: str, shown: str | None = None) -> Html:
     """A metric's name with its explanation."""
     label = shown or metric_words.words(metric).label
     return term(metric, label) if metric in TERMS else escape(label)
+
+
+def folded_columns(columns: Iterable[Html]) -> Html | None:
+    """Columns that are shown when a reader asks for them; None when there is none."""
+    rest = list(columns)
+    if not rest:
+        return None
+    return tag("details", tag("summary", f"The other {formats.count(len(rest), 'column')}"), *rest, class_="more")
