@@ -15,7 +15,8 @@ from tidemill.aws.executions import steps, usage
 from tidemill.aws.functions import Configuration
 from tidemill.aws.objects import Objects
 from tidemill.aws.queues import Queue
-from tidemill.aws.registry import AuditEvent, Registry
+from tidemill.aws.registry import Registry
+from tidemill.aws.registry_table import AuditEvent
 
 AT = datetime(2026, 3, 4, tzinfo=UTC)
 

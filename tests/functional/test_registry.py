@@ -13,7 +13,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from tidemill.aws.registry import AuditEvent, DatasetRecord, Registry
+from tidemill.aws.registry import DatasetRecord, Registry
+from tidemill.aws.registry_table import AuditEvent
 from tidemill.contracts import Capture, Cost, DatasetRef, Interval, ModelRef, Run, RunDocument, Source
 from tidemill.errors import AliasConflict, ApprovalConflict, ImmutableVersion, NotFound, StorageError
 

@@ -16,7 +16,8 @@ from tidemill_cli.session import Session, pass_session
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from tidemill.aws.registry import AuditEvent, VersionRecord
+    from tidemill.aws.registry import VersionRecord
+    from tidemill.aws.registry_table import AuditEvent
 
 #: Levels of a category that are listed.
 SHOWN_VALUES = 5

@@ -10,7 +10,8 @@ import pytest
 from tidemill import contracts, keys
 from tidemill.aws.executions import Execution, Step
 from tidemill.aws.objects import Head
-from tidemill.aws.registry import ApprovalRecord, AuditEvent, RunRecord, VersionRecord
+from tidemill.aws.registry import ApprovalRecord, RunRecord, VersionRecord
+from tidemill.aws.registry_table import AuditEvent
 from tidemill.contracts import (
     CandidateResult,
     Check,

@@ -28,7 +28,17 @@ T = TypeVar("T")
 Task = Literal["binary", "multiclass", "regression", "clustering", "dimensionality_reduction", "anomaly_detection"]
 #: Tasks that have a target; the others find structure in the columns alone.
 SUPERVISED: tuple[Task, ...] = ("binary", "multiclass", "regression")
-Status = Literal["RUNNING", "WAITING_FOR_APPROVAL", "LIVE", "REFUSED_DATA", "REFUSED_BY_GATE", "FAILED"]
+#: Of a run. ROLLING_OUT: its version answers a part of the calls; ROLLED_BACK: it was let in and did worse.
+Status = Literal[
+    "RUNNING",
+    "WAITING_FOR_APPROVAL",
+    "ROLLING_OUT",
+    "LIVE",
+    "REFUSED_DATA",
+    "REFUSED_BY_GATE",
+    "ROLLED_BACK",
+    "FAILED",
+]
 Verdict = Literal["pass", "warn", "refuse"]
 #: Texts that mean missing, besides what a spec's `missing_values` names. Blanks around a text do not count.
 MISSING_WORDS = (
@@ -186,7 +196,8 @@ class Run:
     project: str
     source: Source
     started_at: str  #: UTC, ISO 8601, with Z
-    started_by: str  #: the principal of the upload's event
+    started_by: str  #: the principal of the upload's event; of a retraining, who asked for it
+    retraining: str | None = None  #: id of the retraining that made the table
 
 
 @dataclass(frozen=True)
@@ -272,7 +283,8 @@ class Registered:
 
     model: str
     version: int
-    approval_hours: float | None = None  #: how long to wait for a person's approval; null when none is asked for
+    approval_hours: float | None = None  #: how long to wait for people's approval; null when none is asked for
+    reminder_hours: float = 0.0  #: how often they are reminded meanwhile; 0: never
 
 
 @dataclass(frozen=True)
@@ -281,8 +293,9 @@ class Deployed:
 
     model: str
     version: int
-    alias: str
+    alias: str  #: champion, or challenger when a rollout is to follow
     previous_version: int | None
+    rollout: bool = False  #: whether a rollout is to follow
 
 
 @dataclass(frozen=True)
@@ -666,6 +679,8 @@ class Evaluation:
     members: tuple[Member, ...] = ()  #: of an ensemble
     calibration: dict[str, float] = field(default_factory=dict)  #: as in Fit; empty when nothing was changed
     decisions: tuple[str, ...] = ()  #: what training chose and why, in sentences
+    newest: ChampionComparison | None = None  #: the same comparison on the newest labelled predictions
+    newest_rows: int = 0  #: how many of them
 
 
 @dataclass(frozen=True)
@@ -907,13 +922,21 @@ class Ingested:
 
 @dataclass(frozen=True)
 class Capture:
-    """One line of `captures/<model>/dt=.../hour=.../*.jsonl.gz`: one recorded prediction."""
+    """One line of `captures/<model>/dt=.../hour=.../*.jsonl.gz`: a recorded prediction, or a call that was refused."""
 
     prediction_id: str
     at: str
     model: str
-    version: int
+    version: int  #: 0 when the call was refused before it was known
     inputs: dict[str, Any]
-    prediction: Any
+    prediction: Any  #: null when there is none
     alias: str | None = None
     review: bool = False  #: less sure than the model's `review_below`
+    why: Literal["champion", "split", "shadow", "label", "version"] = "champion"  #: why this version answered
+    key: str | None = None  #: the caller's routing key
+    experiment: str = ""  #: name of the A/B test that assigned it
+    status: int = 200  #: of the HTTP answer
+    error: str = ""  #: what a refused or failed call was answered
+    ms: float | None = None  #: the call's latency in the function; null for all but its first row
+    scale: float | None = None  #: regression: the model's own error scale, when it has one
+    shadow: int | None = None  #: the version that gets a copy

@@ -50,6 +50,26 @@ class ApprovalConflict(TidemillError):
     """A release was decided about before; the message says by whom and how."""
 
 
+class PromotionFrozen(TidemillError):
+    """The model's promotions are frozen; the message says by whom and why. A run ends as REFUSED_BY_GATE."""
+
+
+class RolloutConflict(TidemillError):
+    """Another rollout of the model is under way; the message says which."""
+
+
+class RolledBack(TidemillError):
+    """A version that was let in did worse than the champion and was taken back. The run ends as ROLLED_BACK."""
+
+
+class TrafficConflict(TidemillError):
+    """The model's traffic was changed by somebody else between reading and writing it, or belongs to a rollout."""
+
+
+class NotAllowed(TidemillError):
+    """The person may not do this (HTTP 403); the message says why."""
+
+
 class ImmutableVersion(TidemillError):
     """A model version with this number exists already with other content."""
 

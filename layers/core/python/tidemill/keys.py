@@ -9,7 +9,7 @@ import hashlib
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from tidemill.errors import ContractError
 
@@ -20,6 +20,7 @@ INCOMING = "incoming/"
 SCORE = "score/"
 SCORED = "scored/"
 FEATURES = "features/"
+ACTUALS = "actuals/"
 QUARANTINE = "quarantine/"
 
 
@@ -36,11 +37,15 @@ def check_project(name: str) -> str:
 # --- data bucket -------------------------------------------------------------------------------
 
 
+#: What an upload is for.
+Purpose = Literal["incoming", "score", "features", "actuals"]
+
+
 @dataclass(frozen=True)
 class Upload:
     """What an uploaded object's key says: `<purpose>/<project>/<file>`."""
 
-    purpose: Literal["incoming", "score", "features"]
+    purpose: Purpose
     project: str  #: or the model, or the feature set
     file: str
 
@@ -51,17 +56,18 @@ def parse_upload(key: str) -> Upload:
     Raises
     ------
     ContractError
-        the key is not `incoming/<project>/<file>`, `score/<model>/<file>` or `features/<set>/<file>`.
+        the key is not `incoming/<project>/<file>`, `score/<model>/<file>`, `features/<set>/<file>` or
+        `actuals/<model>/<file>`.
     """
     purpose, _, rest = key.partition("/")
     project, _, file = rest.partition("/")
-    if purpose not in ("incoming", "score", "features") or not project or not file or file.endswith("/"):
+    if purpose not in get_args(Purpose) or not project or not file or file.endswith("/"):
         raise ContractError(
-            f"the key {key!r} must look like incoming/<project>/<file> (to train), score/<model>/<file> (to score) "
-            "or features/<set>/<file> (to share features)"
+            f"the key {key!r} must look like incoming/<project>/<file> (to train), score/<model>/<file> (to score), "
+            "features/<set>/<file> (to share features) or actuals/<model>/<file> (to tell true outcomes)"
         )
     check_project(project)
-    return Upload(cast(Literal["incoming", "score", "features"], purpose), project, file)
+    return Upload(cast(Purpose, purpose), project, file)
 
 
 def incoming(project: str, file: str) -> str:
@@ -77,6 +83,11 @@ def to_score(model: str, file: str) -> str:
 def features(feature_set: str, file: str) -> str:
     """Where a table of a shared feature set is uploaded."""
     return f"{FEATURES}{feature_set}/{file}"
+
+
+def actuals(model: str, file: str) -> str:
+    """Where a table of true outcomes is uploaded."""
+    return f"{ACTUALS}{model}/{file}"
 
 
 def scored(model: str, file: str) -> str:
@@ -212,6 +223,16 @@ def run_fit(run: str) -> str:
     return f"runs/{run}/train/fit.json"
 
 
+def run_reference(run: str) -> str:
+    """The model on its holdout, as monitoring compares with it."""
+    return f"runs/{run}/evaluate/reference.json"
+
+
+def run_reference_rows(run: str) -> str:
+    """A sample of the holdout's rows with what the model says of them."""
+    return f"runs/{run}/evaluate/reference.npz"
+
+
 def run_evaluation(run: str) -> str:
     """The holdout evaluation with gates."""
     return f"runs/{run}/evaluate/evaluation.json"
@@ -262,6 +283,8 @@ ModelFile = Literal[
     "background.npz",
     "profile.json",
     "evaluation.json",
+    "reference.json",
+    "reference.npz",
     "lineage.json",
     "report.html",
 ]
@@ -301,6 +324,72 @@ def scoring_part(run: str, index: int) -> str:
 # --- captures ----------------------------------------------------------------------------------
 
 
+def captures_of_hour(model_name: str, at: str) -> str:
+    """The folder of an hour's recorded predictions; with its end. `at` is any time of the hour, UTC ISO 8601."""
+    return f"captures/{model_name}/{_hour(at)}/"
+
+
 def captures(model_name: str, at: str, name: str) -> str:
     """A file of recorded predictions. `at` is the hour's time, UTC ISO 8601."""
-    return f"captures/{model_name}/dt={at[:10]}/hour={at[11:13]}/{name}.jsonl.gz"
+    return f"{captures_of_hour(model_name, at)}{name}.jsonl.gz"
+
+
+def _hour(at: str) -> str:
+    return f"dt={at[:10]}/hour={at[11:13]}"
+
+
+# --- monitoring --------------------------------------------------------------------------------
+
+
+def monitor_folder(model_name: str) -> str:
+    """Everything that watching a model has left."""
+    return f"monitor/{model_name}/"
+
+
+def hour_folder(model_name: str, at: str) -> str:
+    """What is known of the predictions of one hour. `at` is any time of the hour."""
+    return f"{monitor_folder(model_name)}{_hour(at)}/"
+
+
+def hour_part(model_name: str, at: str, name: str, file: Literal["summary.json.gz", "index.npz"]) -> str:
+    """Counts of some of an hour's capture files, and the index of their predictions. `name` is made from the files."""
+    return f"{hour_folder(model_name, at)}parts/{name}.{file}"
+
+
+def hour_labelled(model_name: str, at: str, file: Literal["labelled.json", "labelled.jsonl.gz"]) -> str:
+    """The hour's predictions whose outcome is known: counted, and row by row."""
+    return f"{hour_folder(model_name, at)}{file}"
+
+
+def actuals_ledger(model_name: str, at: str, upload: str) -> str:
+    """The true outcomes of one upload, as they came. `at` is the upload's time, so that a listing is in its order."""
+    return f"actuals/{model_name}/{at}-{upload}.jsonl.gz"
+
+
+def actuals_ledger_folder(model_name: str) -> str:
+    """All true outcomes of a model, in the order of their uploads."""
+    return f"actuals/{model_name}/"
+
+
+def monitor_report(model_name: str) -> str:
+    """The newest monitor report for people."""
+    return f"{monitor_folder(model_name)}report.html"
+
+
+def retraining_table(project: str, retraining: str) -> str:
+    """Where the table that a retraining has composed is uploaded."""
+    return incoming(project, f"retraining-{retraining}.parquet")
+
+
+def retraining_of(file: str) -> str | None:
+    """The retraining that has composed an uploaded file, or None when a person has."""
+    found = re.fullmatch(r"retraining-([0-9a-f]{32})\.parquet", file)
+    return found[1] if found else None
+
+
+# --- links that decide -------------------------------------------------------------------------
+
+
+def link_key() -> str:
+    """The secret that one-time links are signed with."""
+    return "keys/link.key"

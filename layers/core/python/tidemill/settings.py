@@ -104,6 +104,7 @@ class ApproveSettings:
     artifact_bucket: str
     table: str
     topic: str  #: ARN
+    api_url: str
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ class CaptureSettings:
 
     artifact_bucket: str
     table: str
+    shadow_queue: str  #: URL
 
 
 @dataclass(frozen=True)
@@ -186,3 +188,89 @@ class MaterializeSettings:
 
     artifact_bucket: str
     features_table: str
+
+
+@dataclass(frozen=True)
+class ActualsSettings:
+    """functions/actuals"""
+
+    artifact_bucket: str
+    table: str
+    max_upload_mb: int
+
+
+@dataclass(frozen=True)
+class ShadowSettings:
+    """functions/shadow"""
+
+    artifact_bucket: str
+    table: str
+    features_table: str
+    capture_queue: str  #: URL
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """functions/watch"""
+
+    artifact_bucket: str
+    table: str
+
+
+@dataclass(frozen=True)
+class SummarizeSettings:
+    """functions/summarize"""
+
+    artifact_bucket: str
+    table: str
+
+
+@dataclass(frozen=True)
+class MonitorSettings:
+    """functions/monitor"""
+
+    artifact_bucket: str
+    table: str
+    predict_memory_mb: int  #: what a prediction's time is priced by
+
+
+@dataclass(frozen=True)
+class DecideSettings:
+    """functions/decide"""
+
+    artifact_bucket: str
+    table: str
+    topic: str  #: ARN
+    event_bus: str
+    retrain_function: str  #: name
+
+
+@dataclass(frozen=True)
+class RetrainSettings:
+    """functions/retrain"""
+
+    artifact_bucket: str
+    data_bucket: str
+    table: str
+
+
+@dataclass(frozen=True)
+class RolloutSettings:
+    """functions/rollout"""
+
+    artifact_bucket: str
+    table: str
+    topic: str  #: ARN
+    event_bus: str
+
+
+@dataclass(frozen=True)
+class ApiSettings:
+    """functions/api"""
+
+    artifact_bucket: str
+    table: str
+    monitoring_state_machine: str  #: ARN
+    rollout_state_machine: str  #: ARN
+    retrain_function: str  #: name
+    api_key_id: str

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from tidemill.contracts import ColumnConstraints, ColumnType, DataContract, dumps, field_types, from_json
 from tidemill.errors import ContractError, SpecError
+from tidemill.monitoring_contracts import ActionName, FindingKind
 
 #: Metrics that may decide, by task; the first is the default. Names are scikit-learn's scorer
 #: names with the sign a person expects: `rmse` is positive and lower is better.
@@ -113,12 +114,174 @@ class Checks:
 
 @dataclass(frozen=True)
 class Approval:
-    """Whether a person decides before the model is deployed."""
+    """Whether people decide before the model is deployed."""
 
     mode: Literal["auto", "manual"] = field(default="auto", metadata={"help": "manual waits for `tidemill approve`"})
+    approvers: int = field(
+        default=1, metadata={"help": "how many different people must approve, none of whom started the run"}
+    )
+    people: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "who may decide: ARNs, names of API keys, e-mail addresses; * stands for any characters; "
+            "anybody but who started the run when empty"
+        },
+    )
     timeout_hours: float = field(
         default=72.0, metadata={"help": "how long a manual approval waits; then it is refused"}
     )
+    reminder_hours: float = field(
+        default=24.0, metadata={"help": "how often those who have not decided are reminded; 0: never"}
+    )
+
+
+@dataclass(frozen=True)
+class RolloutOptions:
+    """How an approved version takes over the traffic."""
+
+    strategy: Literal["all_at_once", "canary", "linear"] = field(
+        default="all_at_once",
+        metadata={"help": "canary: a small share first, then all; linear: equal steps; each step is watched"},
+    )
+    share: float = field(default=0.1, metadata={"help": "canary: the first share; linear: what each step adds"})
+    bake_minutes: float = field(default=60.0, metadata={"help": "how long each step is watched at least"})
+    shadow_minutes: float = field(
+        default=0.0, metadata={"help": "how long the version answers copies of calls before the first step; 0: not"}
+    )
+    shadow_fraction: float = field(default=1.0, metadata={"help": "share of the calls that are copied meanwhile"})
+    min_requests: int = field(
+        default=100, metadata={"help": "calls that the new version must have answered in a step before the next one"}
+    )
+    max_waits: int = field(
+        default=10, metadata={"help": "how many more bake times a step waits for so many calls, then goes on without"}
+    )
+    error_rate: float = field(
+        default=0.02, metadata={"help": "roll back when its rate of failed calls is so much above the champion's"}
+    )
+    latency_ratio: float = field(
+        default=2.0, metadata={"help": "roll back when its median latency is more than so many times the champion's"}
+    )
+    prediction_drift: float = field(
+        default=0.25,
+        metadata={
+            "help": "roll back when its predictions differ so much from the champion's on the same traffic: "
+            "population stability index"
+        },
+    )
+    quality_margin: float = field(
+        default=0.02,
+        metadata={
+            "help": "roll back when labels show it worse than the champion by this share of the champion's value"
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows that production is looked at in."""
+
+    hours: float = field(default=24.0, metadata={"help": "length of a window"})
+    slide_hours: float = field(default=1.0, metadata={"help": "a new window ends every so many hours"})
+    rows: int | None = field(
+        default=None, metadata={"help": "windows of so many predictions instead, one after the other"}
+    )
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is done about a finding."""
+
+    when: tuple[FindingKind, ...] = field(default=(), metadata={"help": "kinds of findings that the rule is about"})
+    severity: Literal["warn", "alert"] = field(default="warn", metadata={"help": "the least severity that counts"})
+    subject: str = field(default="*", metadata={"help": "feature or metric; * stands for any characters"})
+    windows: int = field(default=1, metadata={"help": "how many windows in a row must have the finding"})
+    do: tuple[ActionName, ...] = field(
+        default=(), metadata={"help": "warn (in the log), alert (people), review, retrain, freeze (promotions)"}
+    )
+    cooldown_hours: float = field(
+        default=24.0, metadata={"help": "the rule does not act again on the same subject for so long"}
+    )
+
+
+#: What is done when the spec names no rules: people are told; nothing is trained unless the spec says so.
+DEFAULT_RULES = (
+    Rule(when=("drift", "prediction_drift", "domain_drift", "data_quality"), severity="alert", do=("alert",)),
+    Rule(when=("estimated_quality", "quality", "errors", "latency", "staleness"), severity="alert", do=("alert",)),
+    Rule(when=("drift", "prediction_drift", "domain_drift", "data_quality", "latency", "staleness"), do=("warn",)),
+)
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """How the model in service is watched."""
+
+    enabled: bool = field(default=True, metadata={"help": "whether it is watched at all"})
+    every_minutes: float = field(default=60.0, metadata={"help": "how often; the schedule looks every few minutes"})
+    window: Windows = field(default_factory=Windows, metadata={"help": "the windows that are compared"})
+    min_rows: int = field(default=300, metadata={"help": "windows with fewer predictions are not judged"})
+    false_alarms: float = field(
+        default=0.05, metadata={"help": "most windows without any drift that may be found to have one"}
+    )
+    drift: float = field(
+        default=0.1, metadata={"help": "population stability index below which a moved feature is not worth a word"}
+    )
+    alert_drift: float = field(default=0.25, metadata={"help": "population stability index that is an alert"})
+    data_quality: float = field(
+        default=0.02,
+        metadata={"help": "share of missing, unseen, unreadable or out-of-range values above the reference's"},
+    )
+    quality_drop: float = field(
+        default=0.05, metadata={"help": "loss of the deciding metric, as a share of its value on the holdout"}
+    )
+    error_rate: float = field(default=0.01, metadata={"help": "share of calls that fail (5xx)"})
+    refused_rate: float = field(default=0.05, metadata={"help": "share of calls that are refused (4xx)"})
+    p95_ms: float = field(default=1000.0, metadata={"help": "95th percentile of the latency, milliseconds"})
+    stale_hours: float | None = field(
+        default=None, metadata={"help": "hours without a prediction that are a finding; never when null"}
+    )
+    stale_days: float | None = field(
+        default=None, metadata={"help": "age of the training table in days that is a finding; never when null"}
+    )
+    label_days: float = field(default=30.0, metadata={"help": "how long after a prediction its actual may arrive"})
+    key: str | None = field(
+        default=None,
+        metadata={"help": "the column that actuals are joined by when they have no prediction_id; must be sent, too"},
+    )
+    rules: tuple[Rule, ...] = field(
+        default=(), metadata={"help": "what is done about findings; people are alerted when empty"}
+    )
+    webhook: str | None = field(default=None, metadata={"help": "https address that alerts are posted to"})
+
+    @property
+    def rules_in_force(self) -> tuple[Rule, ...]:
+        """The rules that are declared, or else the default ones."""
+        return self.rules or DEFAULT_RULES
+
+
+@dataclass(frozen=True)
+class RetrainingOptions:
+    """When and on what the model is trained again without an upload."""
+
+    data: Literal["all", "window", "drifted_plus_old"] = field(
+        default="all",
+        metadata={
+            "help": "the last accepted table and all labelled predictions, those of a window only, or both by weight"
+        },
+    )
+    window_days: float = field(default=90.0, metadata={"help": "window: how far back labelled predictions are taken"})
+    new_share: float = field(
+        default=0.5, metadata={"help": "drifted_plus_old: least share of the new rows; old ones are left out for it"}
+    )
+    min_new_rows: int = field(default=100, metadata={"help": "fewer new labelled predictions start no training"})
+    every_days: float | None = field(default=None, metadata={"help": "train on schedule"})
+    every_labels: int | None = field(default=None, metadata={"help": "train whenever so many new labels have come"})
+    catchup: bool = field(
+        default=False,
+        metadata={"help": "whether trainings that the schedule has missed are made up for, each for its time"},
+    )
+    cooldown_hours: float = field(default=24.0, metadata={"help": "least time between two trainings not by hand"})
+    budget_runs: int = field(default=10, metadata={"help": "most trainings not by hand in 30 days"})
+    budget_usd: float = field(default=5.0, metadata={"help": "most that trainings not by hand may cost in 30 days"})
 
 
 @dataclass(frozen=True)
@@ -348,7 +511,14 @@ class Spec:
     seed: int = field(default=0, metadata={"help": "seed of splits, fits and bootstrap"})
     gates: Gates = field(default_factory=Gates, metadata={"help": "what a new model must pass"})
     checks: Checks = field(default_factory=Checks, metadata={"help": "when the data is refused"})
-    approval: Approval = field(default_factory=Approval, metadata={"help": "whether a person decides"})
+    approval: Approval = field(default_factory=Approval, metadata={"help": "whether people decide"})
+    rollout: RolloutOptions = field(
+        default_factory=RolloutOptions, metadata={"help": "how an approved version takes over the traffic"}
+    )
+    monitor: Monitor = field(default_factory=Monitor, metadata={"help": "how the model in service is watched"})
+    retraining: RetrainingOptions = field(
+        default_factory=RetrainingOptions, metadata={"help": "when and on what it is trained again by itself"}
+    )
 
     @property
     def sha256(self) -> str:
@@ -386,6 +556,8 @@ def _refuse_unknown(cls: type, document: Mapping[str, Any], where: str) -> None:
         kind, entries = hints[name], {"": value}
         if typing.get_origin(kind) is dict and isinstance(value, Mapping):
             kind, entries = typing.get_args(kind)[1], {f".{key}": entry for key, entry in value.items()}
+        elif typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
+            kind, entries = typing.get_args(kind)[0], {f"[{place}]": entry for place, entry in enumerate(value)}
         for key, entry in entries.items():
             if dataclasses.is_dataclass(kind) and isinstance(entry, Mapping):
                 _refuse_unknown(typing.cast(type, kind), entry, f"{where}{name}{key}.")
@@ -398,6 +570,43 @@ def _check_ranges(spec: Spec) -> None:
         (spec.checks.min_rows >= 10, "checks.min_rows must be at least 10"),
         (spec.gates.champion_margin >= 0, "gates.champion_margin must not be negative"),
         (0 < spec.approval.timeout_hours <= 8760, "approval.timeout_hours must be between 0 and 8760"),
+        (1 <= spec.approval.approvers <= 10, "approval.approvers must be 1 to 10"),
+        (spec.approval.reminder_hours >= 0, "approval.reminder_hours must not be negative"),
+        (0 < spec.rollout.share <= 1, "rollout.share must be above 0 and at most 1"),
+        (0 < spec.rollout.bake_minutes <= 43200, "rollout.bake_minutes must be above 0 and at most 43200"),
+        (0 <= spec.rollout.shadow_minutes <= 43200, "rollout.shadow_minutes must be between 0 and 43200"),
+        (0 < spec.rollout.shadow_fraction <= 1, "rollout.shadow_fraction must be above 0 and at most 1"),
+        (spec.rollout.min_requests >= 0, "rollout.min_requests must not be negative"),
+        (0 <= spec.rollout.max_waits <= 100, "rollout.max_waits must be between 0 and 100"),
+        (spec.monitor.every_minutes > 0, "monitor.every_minutes must be more than 0"),
+        (0 < spec.monitor.window.hours <= 8760, "monitor.window.hours must be above 0 and at most 8760"),
+        (spec.monitor.window.slide_hours > 0, "monitor.window.slide_hours must be more than 0"),
+        (spec.monitor.window.rows is None or spec.monitor.window.rows >= 50, "monitor.window.rows must be at least 50"),
+        (spec.monitor.min_rows >= 50, "monitor.min_rows must be at least 50"),
+        (0 < spec.monitor.false_alarms <= 0.5, "monitor.false_alarms must be above 0 and at most 0.5"),
+        (
+            0 < spec.monitor.drift <= spec.monitor.alert_drift,
+            "monitor.drift must be above 0 and at most monitor.alert_drift",
+        ),
+        (0 < spec.monitor.label_days <= 366, "monitor.label_days must be above 0 and at most 366"),
+        (
+            spec.monitor.webhook is None or spec.monitor.webhook.startswith(("https://", "http://127.0.0.1")),
+            "monitor.webhook must begin with https://",
+        ),
+        (all(rule.when and rule.do for rule in spec.monitor.rules), "monitor.rules: each rule needs when and do"),
+        (all(rule.windows >= 1 for rule in spec.monitor.rules), "monitor.rules: windows must be at least 1"),
+        (0 < spec.retraining.new_share < 1, "retraining.new_share must be between 0 and 1"),
+        (spec.retraining.window_days > 0, "retraining.window_days must be more than 0"),
+        (
+            spec.retraining.every_days is None or spec.retraining.every_days >= 0.01,
+            "retraining.every_days must be at least 0.01",
+        ),
+        (
+            spec.retraining.every_labels is None or spec.retraining.every_labels >= 10,
+            "retraining.every_labels must be at least 10",
+        ),
+        (spec.retraining.cooldown_hours >= 0, "retraining.cooldown_hours must not be negative"),
+        (spec.retraining.budget_runs >= 0, "retraining.budget_runs must not be negative"),
         (0 <= spec.seed < 2**32, "seed must be between 0 and 4294967295"),
         (spec.search.seconds > 0, "search.seconds must be more than 0"),
         (spec.search.usd > 0, "search.usd must be more than 0"),

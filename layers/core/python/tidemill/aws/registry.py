@@ -31,39 +31,34 @@ Times and ids are passed in.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import heapq
 import itertools
 import json
-import time
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
-from tidemill.aws.faults import cancellations, code, translated
-from tidemill.contracts import Capture, DatasetRef, Run, RunDocument, Status, Task, dumps, from_json, to_json
+from tidemill.aws.faults import code, translated
+from tidemill.aws.registry_table import (
+    ATTEMPTS,
+    CONDITION_FAILED,
+    AuditEvent,
+    Item,
+    RegistryTable,
+    backoff,
+    pack,
+    unless_it_fails,
+    unpack,
+)
+from tidemill.contracts import Capture, DatasetRef, Run, RunDocument, Status, Task, from_json, to_json
 from tidemill.errors import AliasConflict, ApprovalConflict, ImmutableVersion, NotFound, StorageError
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-R = TypeVar("R")
-
-INDEX = "gsi1"
 CHAMPION = "champion"
-#: How often a transaction is tried that other writers disturb.
-ATTEMPTS = 12
-CONDITION_FAILED = "ConditionalCheckFailedException"
-#: Reasons of a cancelled transaction that mean: another writer was faster, read again.
-DISTURBED = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
 #: What the audit log calls a decision about a release.
 VERBS = {"APPROVED": "approve", "REJECTED": "reject", "EXPIRED": "expire"}
 
-Item = dict[str, Any]
 ApprovalState = Literal["PENDING", "APPROVED", "REJECTED", "EXPIRED"]
 ReviewState = Literal["OPEN", "ANSWERED"]
 
@@ -178,39 +173,8 @@ class ReviewRecord:
     answered_at: str = ""
 
 
-@dataclass(frozen=True)
-class AuditEvent:
-    """Who did what, when and why. `subject` is the project or model."""
-
-    subject: str
-    action: str  #: register, deploy, rollback, approve, reject, ...
-    actor: str
-    at: str
-    reason: str
-    run_id: str | None = None
-    version: int | None = None
-    alias: str | None = None
-    before: int | None = None  #: the version that the alias pointed to
-    revision: int | None = None  #: the alias's count of moves
-
-
-class Registry:
-    """The registry behind one table.
-
-    Parameters
-    ----------
-    dynamodb
-        a DynamoDB client.
-    table
-        the table's name.
-    sleep
-        waits between two tries of a transaction that others disturbed; seconds.
-    """
-
-    def __init__(self, dynamodb: DynamoDBClient, table: str, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
-        self._sleep = sleep
+class Registry(RegistryTable):
+    """Projects, datasets, runs, models, versions, aliases, approvals and reviews."""
 
     # --- projects and datasets -----------------------------------------------------------------
 
@@ -275,25 +239,25 @@ class Registry:
             try:
                 answer = self._dynamodb.update_item(
                     TableName=self._table,
-                    Key=_pack(_feature_set_key(name, "TURN")),
+                    Key=pack(_feature_set_key(name, "TURN")),
                     UpdateExpression="SET holder = :run, #until = :until",
                     ConditionExpression="attribute_not_exists(holder) OR holder = :run OR #until < :now",
                     ExpressionAttributeNames={"#until": "until"},
-                    ExpressionAttributeValues=_pack({":run": run_id, ":now": now, ":until": until}),
+                    ExpressionAttributeValues=pack({":run": run_id, ":now": now, ":until": until}),
                     ReturnValues="ALL_NEW",
                 )
             except ClientError as error:
                 if code(error) == CONDITION_FAILED:
                     return None
                 raise
-        return tuple(sorted(_unpack(answer["Attributes"]).get("begun", ())))
+        return tuple(sorted(unpack(answer["Attributes"]).get("begun", ())))
 
     def begin_version(self, name: str, version: str) -> None:
         """Note that a version of the feature set is about to be written to the online table. Raises StorageError."""
         with translated(f"note a version of feature set {name}"):
             self._dynamodb.update_item(
                 TableName=self._table,
-                Key=_pack(_feature_set_key(name, "TURN")),
+                Key=pack(_feature_set_key(name, "TURN")),
                 UpdateExpression="ADD begun :version",
                 ExpressionAttributeValues={":version": {"SS": [version]}},
             )
@@ -311,14 +275,14 @@ class Registry:
         self._end_turn(name, run_id, "REMOVE holder, #until")
 
     def _end_turn(self, name: str, run_id: str, expression: str) -> None:
-        with translated(f"end the turn of feature set {name}"), _unless_it_fails():
+        with translated(f"end the turn of feature set {name}"), unless_it_fails():
             self._dynamodb.update_item(
                 TableName=self._table,
-                Key=_pack(_feature_set_key(name, "TURN")),
+                Key=pack(_feature_set_key(name, "TURN")),
                 UpdateExpression=expression,
                 ConditionExpression="holder = :run",
                 ExpressionAttributeNames={"#until": "until"},
-                ExpressionAttributeValues=_pack({":run": run_id}),
+                ExpressionAttributeValues=pack({":run": run_id}),
             )
 
     # --- runs ----------------------------------------------------------------------------------
@@ -345,11 +309,11 @@ class Registry:
             try:
                 self._dynamodb.update_item(
                     TableName=self._table,
-                    Key=_pack(_run_key(run_id)),
+                    Key=pack(_run_key(run_id)),
                     UpdateExpression="SET #status = :status",
                     ConditionExpression="attribute_exists(pk)",
                     ExpressionAttributeNames={"#status": "status"},
-                    ExpressionAttributeValues=_pack({":status": status}),
+                    ExpressionAttributeValues=pack({":status": status}),
                 )
             except ClientError as error:
                 if code(error) == CONDITION_FAILED:
@@ -458,7 +422,7 @@ class Registry:
                 self._audit_action(event),
             ):
                 return record.version
-            self._sleep(_backoff(run_id, attempt))
+            self._sleep(backoff(run_id, attempt))
         raise StorageError(
             f"could not register run {run_id} as a version of model {model}: other runs register versions of it "
             "all the time; run the step again"
@@ -539,11 +503,11 @@ class Registry:
             if current:
                 put["Put"] |= {
                     "ConditionExpression": "revision = :revision",
-                    "ExpressionAttributeValues": _pack({":revision": current.revision}),
+                    "ExpressionAttributeValues": pack({":revision": current.revision}),
                 }
             if self._transact(f"move {alias} of model {model}", put, self._audit_action(event)):
                 return
-            self._sleep(_backoff(f"{actor} {version}", attempt))
+            self._sleep(backoff(f"{actor} {version}", attempt))
         raise StorageError(f"could not move {alias} of model {model}: others keep writing it; try again")
 
     def rollback_target(self, model: str, alias: str = CHAMPION) -> int:
@@ -636,7 +600,7 @@ class Registry:
             }
             if self._transact(f"record the decision about run {run_id}", put, self._audit_action(event)):
                 return decided
-            self._sleep(_backoff(run_id, attempt))
+            self._sleep(backoff(run_id, attempt))
         raise StorageError(f"could not record the decision about run {run_id}: others keep writing it; try again")
 
     # --- the review queue ----------------------------------------------------------------------
@@ -686,75 +650,7 @@ class Registry:
             raise StorageError(f"could not record the answer to prediction {prediction_id}: try again")
         return answered
 
-    # --- the audit log -------------------------------------------------------------------------
-
-    def record(self, event: AuditEvent) -> None:
-        """Append an event to the audit log; the same event twice is one. Raises StorageError."""
-        self._put(_audit_item(event), event)
-
-    def audit(self, subject: str) -> list[AuditEvent]:
-        """The audit events of a project or model, oldest first. Raises StorageError."""
-        return list(self._records(AuditEvent, f"AUDIT#{subject}"))
-
-    def audit_all(self, limit: int = 50) -> list[AuditEvent]:
-        """The newest audit events of everything, newest first. Raises StorageError."""
-        newest = itertools.islice(self._listing("AUDIT", newest_first=True, page=limit), limit)
-        return [from_json(AuditEvent, item) for item in newest]
-
     # --- the table -----------------------------------------------------------------------------
-
-    def _item(self, key: Item) -> Item | None:
-        with translated(f"read {key['pk']} from table {self._table}"):
-            answer = self._dynamodb.get_item(TableName=self._table, Key=_pack(key), ConsistentRead=True)
-        return _unpack(answer["Item"]) if "Item" in answer else None
-
-    def _get(self, cls: type[R], key: Item) -> R | None:
-        item = self._item(key)
-        return from_json(cls, item) if item else None
-
-    def _put(self, key: Item, record: Any) -> None:
-        with translated(f"write {key['pk']} to table {self._table}"):
-            self._dynamodb.put_item(TableName=self._table, Item=_pack(key | to_json(record)))
-
-    def _put_new(self, key: Item, record: Any) -> bool:
-        with translated(f"write {key['pk']} to table {self._table}"):
-            try:
-                self._dynamodb.put_item(
-                    TableName=self._table,
-                    Item=_pack(key | to_json(record)),
-                    ConditionExpression="attribute_not_exists(pk)",
-                )
-            except ClientError as error:
-                if code(error) == CONDITION_FAILED:
-                    return False
-                raise
-        return True
-
-    def _records(self, cls: type[R], pk: str, sk_prefix: str = "", newest_first: bool = False) -> Iterator[R]:
-        condition, values = "pk = :pk", {":pk": pk}
-        if sk_prefix:
-            condition, values = f"{condition} AND begins_with(sk, :sk)", values | {":sk": sk_prefix}
-        for item in self._query(
-            KeyConditionExpression=condition,
-            ExpressionAttributeValues=_pack(values),
-            ConsistentRead=True,
-            ScanIndexForward=not newest_first,
-        ):
-            yield from_json(cls, item)
-
-    def _listing(self, gsi1pk: str, newest_first: bool = False, page: int = 100) -> Iterator[Item]:
-        return self._query(
-            IndexName=INDEX,
-            KeyConditionExpression="gsi1pk = :pk",
-            ExpressionAttributeValues=_pack({":pk": gsi1pk}),
-            ScanIndexForward=not newest_first,
-            PaginationConfig={"PageSize": page},
-        )
-
-    def _query(self, **arguments: Any) -> Iterator[Item]:
-        with translated(f"query table {self._table}"):
-            for page in self._dynamodb.get_paginator("query").paginate(TableName=self._table, **arguments):
-                yield from map(_unpack, page["Items"])
 
     def _count(self, model: str, latest: int | None) -> dict[str, Any]:
         """Move the model's counter on, on the condition that it still stands at `latest`."""
@@ -762,33 +658,13 @@ class Registry:
         return {
             "Update": {
                 "TableName": self._table,
-                "Key": _pack(_model_key(model)),
+                "Key": pack(_model_key(model)),
                 "UpdateExpression": "SET latest = :next, #name = :name, gsi1pk = :models, gsi1sk = :name",
                 "ConditionExpression": "attribute_not_exists(pk)" if latest is None else "latest = :latest",
                 "ExpressionAttributeNames": {"#name": "name"},
-                "ExpressionAttributeValues": _pack(listing | {":latest": latest}),
+                "ExpressionAttributeValues": pack(listing | {":latest": latest}),
             }
         }
-
-    def _put_action(self, key: Item, record: Any, new: bool = False) -> dict[str, Any]:
-        put: dict[str, Any] = {"TableName": self._table, "Item": _pack(key | to_json(record))}
-        if new:
-            put["ConditionExpression"] = "attribute_not_exists(pk)"
-        return {"Put": put}
-
-    def _audit_action(self, event: AuditEvent) -> dict[str, Any]:
-        return self._put_action(_audit_item(event), event)
-
-    def _transact(self, action: str, *actions: Any) -> bool:
-        """Write all or nothing; False when a condition failed or another writer was in the way."""
-        with translated(action):
-            try:
-                self._dynamodb.transact_write_items(TransactItems=actions)
-            except ClientError as error:
-                if set(cancellations(error)) & DISTURBED:
-                    return False
-                raise
-        return True
 
 
 # --- keys and values of items ------------------------------------------------------------------
@@ -841,41 +717,6 @@ def _alias_key(model: str, alias: str) -> Item:
     return {"pk": f"MODEL#{model}", "sk": f"ALIAS#{alias}"}
 
 
-def _audit_item(event: AuditEvent) -> Item:
-    when = f"{event.at}#{hashlib.sha256(dumps(event)).hexdigest()[:16]}"
-    return {"pk": f"AUDIT#{event.subject}", "sk": when, "gsi1pk": "AUDIT", "gsi1sk": when}
-
-
-def _pack(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _value(value) for name, value in item.items() if value is not None}
-
-
-def _value(value: str | bool | int | float) -> dict[str, Any]:
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    return {"S": value} if isinstance(value, str) else {"N": repr(value)}
-
-
-def _unpack(item: Mapping[str, Any]) -> Item:
-    return {name: _plain(*next(iter(value.items()))) for name, value in item.items()}
-
-
-def _plain(kind: str, value: Any) -> Any:
-    if kind == "N":
-        return int(value) if value.lstrip("-").isdigit() else float(value)
-    return value
-
-
-@contextmanager
-def _unless_it_fails() -> Iterator[None]:
-    """Let a write be without effect when its condition does not hold."""
-    try:
-        yield
-    except ClientError as error:
-        if code(error) != CONDITION_FAILED:
-            raise
-
-
 def _conflict(model: str, alias: str, expected: int | None, actual: int | None) -> AliasConflict:
     def named(version: int | None) -> str:
         return "no version" if version is None else f"version {version}"
@@ -894,9 +735,3 @@ def _same_content(registered: Item, model: str, run_id: str, onnx_sha256: str) -
             "a version never changes; upload the table again to start a new run"
         )
     return version
-
-
-def _backoff(who: str, attempt: int) -> float:
-    """Seconds to wait; growing, and different for different writers, so that they stop meeting."""
-    spread = zlib.crc32(who.encode()) / 2**32
-    return float(min(1.0, 0.02 * 2**attempt) * (0.5 + spread))
