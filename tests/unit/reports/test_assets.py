@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import re
 
-from tidemill.reports.run_report import ASSETS
+from tidemill.reports.page import ASSETS
 
 
 def test_the_bundle_holds_the_licences_and_the_named_builds():
