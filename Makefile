@@ -34,7 +34,7 @@ setup: .venvs/uv/.ready ## Make the virtual environments: the project's, the emu
 demo: setup ## Start the local stack, train on an example table, and show a prediction.
 	@.venv/bin/tidemill demo
 
-test: setup ## Run every test.
+test: setup .venvs/prometheus/.ready ## Run every test.
 	@.venv/bin/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 check: setup ## Run the linters and the type checker.
@@ -86,6 +86,18 @@ clean: ## Stop the local stack and remove environments and caches; its data stay
 .venvs/sam/.ready: requirements/sam.txt .venvs/uv/.ready
 	@$(call environment,.venvs/sam,sam)
 	@SAM_CLI_TELEMETRY=0 .venvs/sam/bin/sam deploy --help > /dev/null
+	@touch $@
+
+# Prometheus for the tests of metrics, rules and dashboards: Debian's package, unpacked and not installed. Elsewhere those
+# tests take the prometheus and promtool that are on the PATH, or are skipped.
+.venvs/prometheus/.ready:
+	@mkdir -p $(@D)
+	@if command -v prometheus promtool >/dev/null; then true; \
+	elif ! command -v apt-get dpkg-deb >/dev/null; then echo "no Debian packages here: tests that need Prometheus are skipped"; \
+	else echo "unpacking Debian's prometheus into $(@D)"; cd $(@D); \
+		get() { apt-get download -qq -o APT::Sandbox::User=root prometheus; }; \
+		{ get 2>/dev/null || { apt-get update -qq && get; }; } && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb \
+		|| echo "Debian's prometheus could not be fetched: tests that need it are skipped"; fi
 	@touch $@
 
 # $(call environment,FOLDER,LOCK): the environment in the folder, with exactly what the lock says. What is used most is

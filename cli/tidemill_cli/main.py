@@ -23,9 +23,10 @@ from tidemill_cli.session import Session
 #: Every verb, under the heading that `--help` shows it.
 VERBS = {
     "Begin": ("demo", "examples", "up", "status", "down"),
-    "Train and predict": ("train", "predict", "score", "review", "features"),
+    "Train and predict": ("train", "predict", "score", "review", "features", "retrain"),
+    "Watch": ("monitor", "actuals", "simulate"),
     "Look": ("runs", "run", "models", "model", "logs", "open", "spec", "contract"),
-    "Release": ("approve", "reject", "rollback"),
+    "Release": ("approve", "reject", "promote", "rollback", "freeze", "traffic"),
     "Addresses": ("url", "bucket"),
 }
 
