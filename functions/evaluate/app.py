@@ -13,6 +13,7 @@ from tidemill.aws.objects import Objects
 from tidemill.aws.registry import Registry
 from tidemill.contracts import Evaluated, Fit, Run, Signature, from_json, to_json
 from tidemill.learning import evaluation, rows
+from tidemill.monitoring import reference
 from tidemill.serving.scoring import Model
 
 logger = Logger(service="evaluate")
@@ -31,6 +32,12 @@ def evaluate(run: Run, bucket: str, objects: Objects, registry: Registry) -> Eva
     holdout = rows.Rows.load(objects.get(bucket, keys.run_holdout_rows(run.run_id)))
     result = evaluation.evaluate(declared, holdout, trained, champion(run.project, bucket, objects, registry))
     objects.put_contract(bucket, keys.run_evaluation(run.run_id), result)
+    said = trained.model.predict(holdout.columns)
+    kept, sample = reference.build(
+        result, signature, holdout.columns, holdout.target, said, trained_at=run.started_at, seed=declared.seed
+    )
+    objects.put_contract(bucket, keys.run_reference(run.run_id), kept)
+    objects.put(bucket, keys.run_reference_rows(run.run_id), sample.save())
     return evaluation.check(result)
 
 

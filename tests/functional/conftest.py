@@ -44,6 +44,7 @@ from tidemill.contracts import (
     Source,
     Spread,
 )
+from tidemill.monitoring_contracts import Reference
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "tests" / "events"
@@ -259,6 +260,8 @@ def trained(uploaded: Run, objects: Objects, registry: Registry) -> Run:
             positive_class="Yes",
         ),
     )
+    put(keys.run_reference(run_id), Reference("churn", "binary", 20, "roc_auc", {"roc_auc": 0.845}))
+    objects.put(ARTIFACTS, keys.run_reference_rows(run_id), b"some more rows")
     registry.put_dataset("churn", DatasetRef("d1", 100, 2), run_id, uploaded.started_at)
     return uploaded
 

@@ -36,6 +36,8 @@ def test_a_run_becomes_one_version_with_all_its_files(
         "lineage.json",
         "model.onnx",
         "profile.json",
+        "reference.json",
+        "reference.npz",
         "signature.json",
     ]
     assert objects.get(ARTIFACTS, keys.model("churn", 1, "model.onnx")) == b"onnx graph"

@@ -54,6 +54,10 @@ class Reference:
     outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     #: Output -> in each bin, rows for which the class happened. Classification only.
     happened: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    #: Label -> rows that got it in each bin of its own probability, and those of them that got it rightly. Tasks of many
+    #: classes only: of two, the bins of the positive class say it.
+    chosen: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    right: dict[str, tuple[int, ...]] = field(default_factory=dict)
     #: In each bin of the value, sums of absolute and of squared errors. Regression only.
     absolute_errors: tuple[float, ...] = ()
     squared_errors: tuple[float, ...] = ()
@@ -117,6 +121,7 @@ class Summary:
     columns: tuple[ColumnSummary, ...] = ()
     outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)  #: over `Reference.edges`, as there
     labels: dict[str, int] = field(default_factory=dict)
+    chosen: dict[str, tuple[int, ...]] = field(default_factory=dict)  #: as in Reference
     output_total: float = 0.0  #: sum of values; of the positive class's probability
     scale_total: float = 0.0  #: sum of the model's own error scale, over the rows that have one
     scale_rows: int = 0
@@ -144,7 +149,7 @@ class Labelled:
     squared_total: float = 0.0
     actual_total: float = 0.0
     actual_squares: float = 0.0
-    absolute_errors: tuple[int, ...] = ()  #: rows in each bin of the absolute error, over the monitor's error bins
+    absolute_errors: tuple[int, ...] = ()  #: rows in each bin of `rules.output_bins.error_edges(metrics["rmse"])`
 
 
 # --- one point of the time series --------------------------------------------------------------

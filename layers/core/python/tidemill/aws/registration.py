@@ -61,6 +61,8 @@ def register(run: Run, bucket: str, objects: Objects, registry: Registry, made_f
         "background.npz": keys.run_background(run.run_id),
         "profile.json": keys.run_profile(run.run_id),
         "evaluation.json": keys.run_evaluation(run.run_id),
+        "reference.json": keys.run_reference(run.run_id),
+        "reference.npz": keys.run_reference_rows(run.run_id),
     }
     evaluation = objects.get_contract(Evaluation, bucket, files["evaluation.json"])
     version = registry.create_version(
