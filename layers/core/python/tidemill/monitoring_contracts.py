@@ -242,6 +242,18 @@ class MonitorPoint:
 
 
 @dataclass(frozen=True)
+class Totals:
+    """What one version has answered since it was first watched; copies for a challenger don't count."""
+
+    predictions: int = 0
+    requests: int = 0
+    errors: int = 0  #: 5xx
+    refused: int = 0  #: 4xx
+    latency: tuple[int, ...] = ()  #: requests in each bin of LATENCY_EDGES
+    latency_total: float = 0.0  #: milliseconds
+
+
+@dataclass(frozen=True)
 class WatchState:
     """How far the watching of a model has come."""
 
@@ -250,6 +262,7 @@ class WatchState:
     hour: str = ""  #: `2026-03-04T05`: captures of earlier hours have all been counted, late ones apart
     ledger: str = ""  #: key of the newest ledger file whose actuals have been joined
     waiting: tuple[str, ...] = ()  #: ledger files with actuals whose predictions have not been seen yet
+    totals: dict[str, Totals] = field(default_factory=dict)  #: version -> everything that was counted, for counters
     revision: int = 1
 
 
