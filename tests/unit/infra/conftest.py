@@ -17,7 +17,7 @@ import pytest
 
 Json = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[3]
-MACHINES = ("training", "scoring", "features")
+MACHINES = ("training", "scoring", "features", "monitoring", "rollout")
 
 
 def load_module(path: Path, name: str) -> ModuleType:
@@ -82,6 +82,8 @@ def substitutions(template: Json, machine: str) -> dict[str, str]:
             values[name] = f"arn:aws:lambda:us-east-1:123456789012:function:{value['Fn::GetAtt'].removesuffix('.Arn')}"
         elif value["Ref"] == "AWS::Partition":
             values[name] = "aws"
+        elif value["Ref"].endswith("StateMachine"):
+            values[name] = f"arn:aws:states:us-east-1:123456789012:stateMachine:{value['Ref']}"
         else:
             values[name] = str(template["Parameters"][value["Ref"]]["Default"])
     return values

@@ -13,6 +13,7 @@ CLASSES = {
     for name, cls in vars(settings).items()
     if name.endswith("Settings") and dataclasses.is_dataclass(cls)
 }
+MACHINE = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:stateMachine:${AWS::StackName}"
 
 
 def test_every_function_has_a_settings_class(functions: dict[str, Json]) -> None:
@@ -39,6 +40,13 @@ def test_a_setting_has_the_same_value_in_every_function(stage: str, functions: d
         "PREDICT_FUNCTION": {"Ref": "PredictFunction"},
         "TRAINING_STATE_MACHINE": {"Ref": "TrainingStateMachine"},
         "SCORING_STATE_MACHINE": {"Ref": "ScoringStateMachine"},
+        # made names: what these start needs the API's address, and the API the function that starts them
+        "MONITORING_STATE_MACHINE": {"Fn::Sub": f"{MACHINE}-monitoring"},
+        "ROLLOUT_STATE_MACHINE": {"Fn::Sub": f"{MACHINE}-rollout"},
+        "RETRAIN_FUNCTION": {"Ref": "RetrainFunction"},
+        "SHADOW_QUEUE": {"Ref": "ShadowQueue"},
+        "API_KEY_ID": {"Ref": "ApiKey"},
+        "PREDICT_MEMORY_MB": {"Ref": "PredictMemoryMb"},
         "MAX_UPLOAD_MB": {"Ref": "MaxUploadMb"},
         "SLICE_ROWS": {"Ref": "SliceRows"},
         "ALIAS_SECONDS": {"Ref": "AliasSeconds"},

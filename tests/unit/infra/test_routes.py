@@ -1,14 +1,21 @@
-"""API Gateway sends the predict function what Chalice routes, and asks for a key."""
+"""API Gateway sends the HTTP functions what Chalice routes, and asks for a key.
+
+Two kinds of callers cannot send one: Prometheus, and who follows a link. What they send is looked at in code.
+"""
+
+import pytest
 
 from .conftest import ROOT, Json, load_module, of_type
 
+WITHOUT_KEY = {"/metrics", "/decide/{token}"}
 HTTP_METHODS = {"get", "post", "put", "patch", "delete", "options", "head", "any"}
 
 
-def test_the_routes_of_the_template_are_those_of_chalice(functions: dict[str, Json]) -> None:
-    app = load_module(ROOT / "functions" / "predict" / "app.py", "predict_app_for_routes").app
+@pytest.mark.parametrize("stage", ["predict", "api"])
+def test_the_routes_of_the_template_are_those_of_chalice(stage: str, functions: dict[str, Json]) -> None:
+    app = load_module(ROOT / "functions" / stage / "app.py", f"{stage}_app_for_routes").app
     served = {(path, method) for path, methods in app.routes.items() for method in methods}
-    events = functions["predict"]["Events"].values()
+    events = functions[stage]["Events"].values()
     assert {event["Type"] for event in events} == {"Api"}
     assert {(event["Properties"]["Path"], event["Properties"]["Method"]) for event in events} == served
 
@@ -23,8 +30,9 @@ def test_every_method_asks_for_the_key(resources: dict[str, Json]) -> None:
     ]
     assert methods
     for path, name, method in methods:
-        assert {"api_key": []} in method.get("security", []), f"{name} {path}"
-        assert "predict" in str(method["x-amazon-apigateway-integration"]["uri"]).lower()
+        assert ({"api_key": []} in method.get("security", [])) == (path not in WITHOUT_KEY), f"{name} {path}"
+        function = "predict" if path.startswith(("/v1/", "/explain/")) else "api"
+        assert f"{{{function}function.arn}}" in str(method["x-amazon-apigateway-integration"]["uri"]).lower()
 
 
 def test_a_refusal_by_the_gateway_looks_like_ours(resources: dict[str, Json]) -> None:

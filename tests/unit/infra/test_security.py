@@ -24,13 +24,16 @@ UNTAGGABLE = {
     *("AWS::Lambda::LayerVersion", "AWS::Lambda::Permission", "AWS::S3::BucketPolicy", "AWS::SNS::Subscription"),
     *("AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy"),
     "AWS::Lambda::EventSourceMapping",  # SAM passes no tags on to it
+    "AWS::Events::Rule",
 }
 LAYERS = {
-    **{stage: {"Data"} for stage in ("validate", "prepare", "plan", "ingest")},
-    **{stage: {"Serving"} for stage in ("evaluate", "predict", "score")},
+    **{stage: {"Data"} for stage in ("validate", "prepare", "plan", "ingest", "actuals", "retrain")},
+    **{stage: {"Serving"} for stage in ("evaluate", "predict", "score", "shadow", "summarize", "monitor", "rollout")},
     "train": {"Science"},
 }
 ARCHITECTURES = {"Data": "DataArchitecture", "Serving": "ServingArchitecture", "Science": "TrainArchitecture"}
+#: What the schedule starts the monitoring state machine as; SAM makes it.
+SCHEDULE_ROLE = "MonitoringStateMachineScheduleRole"
 DATA = "${AWS::StackName}-data-${AWS::AccountId}-${AWS::Region}"
 
 
@@ -52,7 +55,7 @@ def test_every_function_and_state_machine_has_a_role_of_its_own(resources: dict[
         **{name: m["RoleArn"] for name, m in of_type(resources, "AWS::StepFunctions::StateMachine").items()},
     }
     roles = [role["Fn::GetAtt"].removesuffix(".Arn") for role in users.values()]
-    assert sorted(roles) == sorted(of_type(resources, "AWS::IAM::Role"))
+    assert sorted([*roles, SCHEDULE_ROLE]) == sorted(of_type(resources, "AWS::IAM::Role"))
     assert len(set(roles)) == len(roles)
 
 
@@ -60,7 +63,8 @@ def test_roles_have_nothing_but_their_own_statements(resources: dict[str, Json])
     for name, role in of_type(resources, "AWS::IAM::Role").items():
         assert "ManagedPolicyArns" not in role, name
         trusted = [s["Principal"]["Service"] for s in role["AssumeRolePolicyDocument"]["Statement"]]
-        assert trusted == ["states.amazonaws.com" if "StateMachine" in name else "lambda.amazonaws.com"]
+        service = "states" if "StateMachine" in name else "lambda"
+        assert trusted == ([["events.amazonaws.com"]] if name == SCHEDULE_ROLE else [f"{service}.amazonaws.com"])
 
 
 def test_no_action_is_a_wildcard(resources: dict[str, Json]) -> None:
@@ -85,7 +89,7 @@ def test_objects_are_granted_by_prefix(resources: dict[str, Json]) -> None:
                 for resource in as_list(statement["Resource"]):
                     bucket, _, key = resource["Fn::Sub"].removeprefix("arn:${AWS::Partition}:s3:::").partition("/")
                     assert bucket in ("${ArtifactBucket.Arn}", DATA), name
-                    assert key.endswith(("/*", "/manifest.json", "/mask.key")), name
+                    assert key.endswith(("/*", "/manifest.json", "/mask.key", "/link.key")), name
                     assert not key.startswith("*"), name
 
 
@@ -102,12 +106,16 @@ def test_only_who_has_to_touches_the_data_bucket(resources: dict[str, Json]) -> 
         for name, role in of_type(resources, "AWS::IAM::Role").items()
         if DATA in json.dumps(role)
     }
-    assert touching == {"intake", "validate", "conclude", "plan", "merge", "ingest"}
+    assert touching == {"intake", "validate", "conclude", "plan", "merge", "ingest", "actuals", "retrain"}
     deleting = {name for name, role in of_type(resources, "AWS::IAM::Role").items() if "Delete" in json.dumps(role)}
     assert deleting == {
         "IntakeRole",
         "ConcludeRole",
         "CaptureRole",
+        "ActualsRole",
+        "ShadowRole",
+        "MonitoringStateMachineRole",
+        "RolloutStateMachineRole",
         "TrainingStateMachineRole",
         "ScoringStateMachineRole",
         "FeaturesStateMachineRole",
@@ -128,7 +136,7 @@ def test_only_what_masks_has_the_secret_and_only_validate_makes_it(resources: di
 
 
 def test_a_state_machine_may_call_what_its_states_call(resources: dict[str, Json], template: Json) -> None:
-    for machine in ("Training", "Scoring", "Features"):
+    for machine in ("Training", "Scoring", "Features", "Monitoring", "Rollout"):
         declared = template["Resources"][f"{machine}StateMachine"]["Properties"]["DefinitionSubstitutions"]
         called = {value["Fn::GetAtt"] for value in declared.values() if "Fn::GetAtt" in value}
         role = resources[f"{machine}StateMachineRole"]["Properties"]
@@ -167,20 +175,28 @@ def test_functions_have_their_layers_and_the_architecture_of_these(functions: di
 
 
 def test_an_event_that_cannot_be_handled_is_kept(resources: dict[str, Json]) -> None:
-    (config,) = of_type(resources, "AWS::Lambda::EventInvokeConfig").values()
-    assert config["FunctionName"] == {"Ref": "IntakeFunction"}
-    destination = config["DestinationConfig"]["OnFailure"]["Destination"]
-    assert destination == {"Fn::GetAtt": "AsyncDeadLetterQueue.Arn"}
-    sending = [s for s in statements(resources["IntakeRole"]["Properties"]) if "sqs:SendMessage" in s["Action"]]
-    assert [s["Resource"] for s in sending] == [destination]
+    configured = of_type(resources, "AWS::Lambda::EventInvokeConfig").values()
+    stages = {config["FunctionName"]["Ref"].removesuffix("Function") for config in configured}
+    assert stages == {"Intake", "Actuals", "Retrain"}
+    for config in configured:
+        destination = config["DestinationConfig"]["OnFailure"]["Destination"]
+        assert destination == {"Fn::GetAtt": "AsyncDeadLetterQueue.Arn"}
+    for stage in stages:
+        sending = [s for s in statements(resources[f"{stage}Role"]["Properties"]) if "sqs:SendMessage" in s["Action"]]
+        assert [s["Resource"] for s in sending] == [destination]
 
 
 def test_captures_are_taken_again_and_then_kept(resources: dict[str, Json]) -> None:
-    (mapping,) = of_type(resources, "AWS::Lambda::EventSourceMapping").values()
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    queue = resources["CaptureQueue"]["Properties"]
-    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": "CaptureDeadLetterQueue.Arn"}
-    assert queue["VisibilityTimeout"] >= 6 * resources["CaptureFunction"]["Properties"]["Timeout"]
+    for stage in ("Capture", "Shadow"):
+        queue = resources[f"{stage}Queue"]["Properties"]
+        assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": "CaptureDeadLetterQueue.Arn"}
+        assert queue["VisibilityTimeout"] >= 6 * resources[f"{stage}Function"]["Properties"]["Timeout"]
+    mappings = of_type(resources, "AWS::Lambda::EventSourceMapping").values()
+    assert {m["FunctionName"]["Ref"]: m["EventSourceArn"]["Fn::GetAtt"] for m in mappings} == {
+        "CaptureFunction": ["CaptureQueue", "Arn"],
+        "ShadowFunction": ["ShadowQueue", "Arn"],
+    }
+    assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings)
 
 
 # --- what is kept --------------------------------------------------------------------------------
@@ -231,11 +247,16 @@ def test_requests_without_tls_are_denied_on_aws(resources: dict[str, Json]) -> N
     assert denial["Fn::If"][1]["Effect"] == "Deny"
 
 
-def test_uploads_reach_the_intake_by_three_prefixes(resources: dict[str, Json]) -> None:
+def test_uploads_reach_the_function_for_their_prefix(resources: dict[str, Json]) -> None:
     configurations = resources["DataBucket"]["Properties"]["NotificationConfiguration"]["LambdaConfigurations"]
-    assert {c["Function"]["Fn::GetAtt"][0] for c in configurations} == {"IntakeFunction"}
-    prefixes = [r["Value"] for c in configurations for r in c["Filter"]["S3Key"]["Rules"] if r["Name"] == "prefix"]
-    assert sorted(prefixes) == ["features/", "incoming/", "score/"]
+    reached = {
+        rule["Value"]: c["Function"]["Fn::GetAtt"][0]
+        for c in configurations
+        for rule in c["Filter"]["S3Key"]["Rules"]
+        if rule["Name"] == "prefix"
+    }
+    intake = dict.fromkeys(("features/", "incoming/", "score/"), "IntakeFunction")
+    assert reached == intake | {"actuals/": "ActualsFunction"}
     assert {c["Event"] for c in configurations} == {"s3:ObjectCreated:*"}
 
 
@@ -300,7 +321,7 @@ def test_a_failure_of_any_part_raises_an_alarm(resources: dict[str, Json], funct
     watched = {(a["MetricName"], json.dumps(a["Dimensions"][0]["Value"])) for a in alarms}
     for stage in functions:
         assert ("Errors", json.dumps({"Ref": f"{stage.capitalize()}Function"})) in watched
-    for machine in ("Training", "Scoring", "Features"):
+    for machine in ("Training", "Scoring", "Features", "Monitoring", "Rollout"):
         assert ("ExecutionsFailed", json.dumps({"Ref": f"{machine}StateMachine"})) in watched
     for queue in ("CaptureDeadLetterQueue", "AsyncDeadLetterQueue"):
         assert ("ApproximateNumberOfMessagesVisible", json.dumps({"Fn::GetAtt": f"{queue}.QueueName"})) in watched
@@ -321,7 +342,7 @@ def test_alarms_may_publish_to_the_encrypted_topic(resources: dict[str, Json]) -
 def test_everything_is_tagged(resources: dict[str, Json]) -> None:
     untagged = []
     for name, resource in resources.items():
-        if resource["Type"] not in UNTAGGABLE:
+        if resource["Type"] not in UNTAGGABLE and name != SCHEDULE_ROLE:
             tags = resource["Properties"].get("Tags", [])
             pairs = tags.items() if isinstance(tags, dict) else ((tag["Key"], tag["Value"]) for tag in tags)
             if not {("project", "tidemill")} <= {(key, str(value)) for key, value in pairs}:

@@ -24,6 +24,7 @@ from tidemill.contracts import (
     from_json,
     to_json,
 )
+from tidemill.monitoring_contracts import Due, Summarized
 
 from .conftest import ROOT, Json, expressions, states
 
@@ -36,7 +37,8 @@ NOT_EVERYWHERE = {"ItemBatcher", "ResultWriter", "HeartbeatSeconds", "HeartbeatS
 
 
 def tasks(definition: Json) -> dict[str, Json]:
-    return {name: state for name, state in states(definition) if state["Type"] == "Task"}
+    """The states that call a function."""
+    return {name: state for name, state in states(definition) if "FunctionName" in state.get("Arguments", {})}
 
 
 # --- valid ---------------------------------------------------------------------------------------
@@ -67,15 +69,16 @@ def test_cfn_lint_finds_nothing(definition: Json) -> None:
     ("path", "value"),
     [
         (["StartAt"], "Nowhere"),
-        (["States", "Conclude", "Resources"], "arn:aws:states:::lambda:invoke"),
-        (["States", "Conclude", "TimeoutSeconds"], "soon"),
-        (["States", "Conclude", "Type"], "Job"),
-        (["States", "Conclude", "InputPath"], "$.run"),
+        (["States", "a task", "Resources"], "arn:aws:states:::lambda:invoke"),
+        (["States", "a task", "TimeoutSeconds"], "soon"),
+        (["States", "a task", "Type"], "Job"),
+        (["States", "a task", "InputPath"], "$.run"),
     ],
 )
 def test_cfn_lint_would_find_it(definition: Json, path: list[str], value: str) -> None:
     broken = node = copy.deepcopy(definition)
-    for step in path[:-1]:
+    first = next(name for name in tasks(definition) if name in definition["States"])
+    for step in [first if step == "a task" else step for step in path[:-1]]:
         node = node[step]
     node[path[-1]] = value
     assert any(finding.startswith("E3601") for finding in lint(broken))
@@ -155,7 +158,9 @@ def test_every_error_that_is_named_exists(definition: Json) -> None:
             assert error in ours
 
 
-def test_every_failure_reaches_the_conclusion(definition: Json) -> None:
+def test_every_failure_reaches_the_conclusion(definition: Json, machine: str) -> None:
+    if machine == "monitoring":
+        pytest.skip("looks have no conclusion: a failure is collected, and fails the execution at its end")
     for name, state in definition["States"].items():
         if state["Type"] in ("Task", "Map") and name != "Conclude":
             *named, last = state["Catch"]
@@ -267,7 +272,9 @@ def test_the_conclusion_gets_the_failure_or_null(training: Json, run: Json) -> N
 
 
 @pytest.mark.parametrize("status", ["LIVE", "REFUSED_DATA", "REFUSED_BY_GATE", "FAILED"])
-def test_only_a_failed_run_fails_its_execution(definition: Json, status: str) -> None:
+def test_only_a_failed_run_fails_its_execution(definition: Json, machine: str, status: str) -> None:
+    if machine == "monitoring":
+        pytest.skip("a look has no status")
     (choice,) = definition["States"]["Concluded"]["Choices"]
     concluded = {"input": {"status": status, "reason": "because"}}
     assert evaluate(choice["Condition"], states=concluded) is (status == "FAILED")
@@ -316,3 +323,58 @@ def test_a_table_waits_for_its_turn(features: Json) -> None:
     waiting = features[choice["Next"]]
     assert waiting["Type"] == "Wait"
     assert waiting["Next"] == "Ingest"
+
+
+@pytest.fixture
+def monitoring(template: Json) -> Json:
+    return json.loads((ROOT / "infra" / "monitoring.asl.json").read_text())["States"]
+
+
+DUE = to_json(Due("churn", "2026-03-04T05:06:07Z"))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_each_model_that_is_due_is_looked_at(monitoring: Json, count: int) -> None:
+    given = {"input": {"due": [DUE] * count}, "context": {"Map": {"Item": {"Value": DUE}}}}
+    assert evaluate(monitoring["Models"]["Items"], states=given) == [DUE] * count
+    assert evaluate(monitoring["Models"]["ItemSelector"], states=given) == {"due": DUE}
+
+
+def test_a_model_is_counted_until_nothing_is_new_and_every_step_knows_it(monitoring: Json) -> None:
+    inner = monitoring["Models"]["ItemProcessor"]["States"]
+    for more, following in ((True, "Summarize"), (False, "Monitor")):
+        answer = {"input": {"due": DUE}, "result": {"Payload": to_json(Summarized(5, 0, more))}}
+        output = evaluate(inner["Summarize"]["Output"], states=answer)
+        (choice,) = inner["Summarized"]["Choices"]
+        asked = evaluate(choice["Condition"], states={"input": output})
+        assert (choice["Next"] if asked else inner["Summarized"]["Default"]) == following
+        assert evaluate(inner["Summarize"]["Arguments"]["Payload"], states={"input": output}) == {"due": DUE}
+        kept = evaluate(inner["Summarize"]["Assign"], states=answer)
+        for step in ("Monitor", "Decide"):
+            assert evaluate(inner[step]["Arguments"]["Payload"], **kept) == {"due": DUE}
+
+
+@pytest.mark.parametrize("failed", [[], [1], [0, 2]])
+def test_one_model_s_failure_is_told_after_the_others_are_done(monitoring: Json, failed: list[int]) -> None:
+    inner = monitoring["Models"]["ItemProcessor"]["States"]
+    error = {"Error": "StorageError", "Cause": "no answer"}
+    for step in ("Summarize", "Monitor", "Decide"):
+        (catcher,) = inner[step]["Catch"]
+        assert (catcher["ErrorEquals"], catcher["Next"]) == (["States.ALL"], "Unlooked")
+    caught = evaluate(inner["Decide"]["Catch"][0]["Output"], states={"errorOutput": error})
+    unlooked = evaluate(inner["Unlooked"]["Output"], states={"input": caught})
+    results = [unlooked if place in failed else inner["Looked"]["Output"] for place in range(3)]
+    ended = evaluate(monitoring["Models"]["Output"], states={"result": results})
+    (choice,) = monitoring["AllLooked"]["Choices"]
+    assert evaluate(choice["Condition"], states={"input": ended}) is bool(failed)
+    if failed:
+        assert choice["Next"] == "LookFailed"
+        assert evaluate(monitoring["LookFailed"]["Cause"], states={"input": ended}) == "decide: no answer"
+    else:
+        assert monitoring[monitoring["AllLooked"]["Default"]] == {"Type": "Pass", "End": True}
+
+
+def test_nobody_is_due_is_no_failure(monitoring: Json) -> None:
+    ended = evaluate(monitoring["Models"]["Output"], states={"result": []})
+    (choice,) = monitoring["AllLooked"]["Choices"]
+    assert evaluate(choice["Condition"], states={"input": ended}) is False
