@@ -816,6 +816,8 @@ class RunArtifacts:
     lineage: Lineage | None = None  #: of that version
     contract: DataContract | None = None  #: what the table was held to, or what it suggests for later ones
     features: dict[str, Any] | None = None  #: `features.json`: what the model makes of each column
+    #: Why the run was started, when nobody uploaded its table: a `monitoring_contracts.Retraining`, as plain JSON data.
+    retraining: dict[str, Any] | None = None
 
 
 # --- batch scoring -----------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tidemill.contracts import Task, TopValue
+from tidemill.contracts import Status, Task, TopValue
 
 #: Upper edges of the bins of a latency histogram, milliseconds; the last bin has no end.
 LATENCY_EDGES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0)
@@ -340,9 +340,19 @@ class Retraining:
     findings: tuple[Finding, ...] = ()  #: the evidence
     rows_old: int = 0  #: rows of the accepted table that went into the new one
     rows_new: int = 0  #: labelled predictions that did
+    labels: int = 0  #: labelled predictions that there were when it was asked for, since the last table of a person
     key: str = ""  #: of the composed table in the data bucket
     run_id: str | None = None  #: of the training run, when the table was uploaded
     problem: str = ""  #: why no run was started, in one sentence
+
+
+@dataclass(frozen=True)
+class PastTraining:
+    """A retraining and what became of its run."""
+
+    retraining: Retraining
+    status: Status | None = None  #: of the run; null while there is none
+    usd: float | None = None  #: what the run has cost; null while it is not known
 
 
 # --- actuals -----------------------------------------------------------------------------------
