@@ -132,7 +132,8 @@ def test_only_what_masks_has_the_secret_and_only_validate_makes_it(resources: di
                 if granted != pattern and fnmatch.fnmatchcase(keys.mask_key(), granted):
                     for action in as_list(statement["Action"]):
                         having.setdefault(action, set()).add(name)
-    assert having == {"s3:GetObject": {"ValidateRole", "PredictRole", "PlanRole"}, "s3:PutObject": {"ValidateRole"}}
+    reading = {"ValidateRole", "PredictRole", "ShadowRole", "PlanRole"}
+    assert having == {"s3:GetObject": reading, "s3:PutObject": {"ValidateRole"}}
 
 
 def test_a_state_machine_may_call_what_its_states_call(resources: dict[str, Json], template: Json) -> None:
@@ -287,7 +288,8 @@ def test_the_online_table_costs_nothing_while_idle_and_outlives_the_stack(resour
         if statement["Resource"] == {"Fn::GetAtt": "FeaturesTable.Arn"}
         for action in as_list(statement["Action"])
     }
-    assert granted == {("materialize", "dynamodb:BatchWriteItem"), ("predict", "dynamodb:BatchGetItem")}
+    reading = {(stage, "dynamodb:BatchGetItem") for stage in ("predict", "shadow")}
+    assert granted == reading | {("materialize", "dynamodb:BatchWriteItem")}
 
 
 def test_queues_and_topic_are_encrypted(resources: dict[str, Json]) -> None:
