@@ -7,6 +7,11 @@ from tidemill.reports.markup import Html, join, tag
 #: key: (the word, what it means)
 TERMS: dict[str, tuple[str, str]] = {
     "accuracy": ("accuracy", "The share of rows whose class the model names correctly."),
+    "adjusted_p": (
+        "adjusted p",
+        "How often chance alone would show so large a difference, corrected for looking at many features at once "
+        "(Benjamini and Hochberg).",
+    ),
     "alias": (
         "alias",
         "A name such as champion that points to one version of a model. Clients call the alias, so the "
@@ -94,6 +99,11 @@ TERMS: dict[str, tuple[str, str]] = {
     ),
     "distinct": ("distinct", "How many different values a column holds."),
     "endpoint": ("endpoint", "The web address that answers predictions."),
+    "domain_classifier": (
+        "domain classifier",
+        "A small model that tries to tell production rows from training rows. If it can, the data as a whole has "
+        "changed, even where no single feature has.",
+    ),
     "effect_curve": (
         "effect curve",
         "The mean prediction when one column is set to a value in every row and the others stay as they are. It says "
@@ -103,6 +113,12 @@ TERMS: dict[str, tuple[str, str]] = {
     "equal_opportunity": (
         "equal opportunity",
         "Whether the model finds as large a share of the truly positive rows at every level of a column.",
+    ),
+    "estimated_quality": (
+        "estimated quality",
+        "How good the model probably is now, worked out without knowing what happened: from its own probabilities and "
+        "how right these were on the holdout, or from how large its errors were for such values. It cannot see that "
+        "the same inputs now mean something else; only labels can.",
     ),
     "explained_variance": (
         "explained variance",
@@ -140,6 +156,10 @@ TERMS: dict[str, tuple[str, str]] = {
     "isolation_forest": (
         "isolation forest",
         "Many trees that cut the rows at random; a row that stands alone after few cuts is strange.",
+    ),
+    "jensen_shannon": (
+        "Jensen–Shannon distance",
+        "How different two distributions are: 0 is the same, 1 is nothing in common.",
     ),
     "kmeans": ("k-means", "Finds centres such that rows are as near to their own as possible."),
     "lineage": (
@@ -185,6 +205,12 @@ TERMS: dict[str, tuple[str, str]] = {
     "prediction_set": (
         "prediction set",
         "The classes that together hold the true one with a promised confidence: one class when the model is sure.",
+    ),
+    "profile": ("profile", "Stored statistics of the training table: counts, ranges and distributions of its columns."),
+    "psi": (
+        "population stability index",
+        "How far the shares of a column’s values have moved, over all its bins. Below 0.1 counts as stable, above 0.25 "
+        "as changed.",
     ),
     "quantile": (
         "quantile",
@@ -252,6 +278,10 @@ TERMS: dict[str, tuple[str, str]] = {
     "transition": (
         "state transition",
         "One step of the workflow that runs the stages: the unit in which Step Functions is paid.",
+    ),
+    "wasserstein": (
+        "Wasserstein distance",
+        "How far values would have to be shifted on average to become the other distribution, in standard deviations.",
     ),
 }
 

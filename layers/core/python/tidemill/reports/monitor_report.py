@@ -1,0 +1,146 @@
+"""The report of watching a model in production: one self-contained HTML page for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from tidemill.contracts import Profile
+from tidemill.monitoring_contracts import Decision, MonitorPoint, QualityFigure, Reference
+from tidemill.release_contracts import Rollout
+from tidemill.reports import formats, metric_words, monitor_sections, page
+from tidemill.reports.elements import Section, facts, sentence
+from tidemill.reports.glossary import term
+from tidemill.reports.markup import Content, Html, join, tag
+from tidemill.reports.monitor_words import (
+    ACTIONS,
+    DONE,
+    STATE_WORDS,
+    Watched,
+    figures_of,
+    headline,
+    next_steps,
+    ranked,
+    span,
+    watched,
+)
+
+_SECTIONS: tuple[Callable[[Watched], Section | None], ...] = (
+    monitor_sections.findings,
+    monitor_sections.drift,
+    monitor_sections.quality,
+    monitor_sections.service,
+    monitor_sections.rollout,
+    monitor_sections.versions,
+    monitor_sections.decisions,
+    monitor_sections.watching,
+)
+
+
+def render(
+    model: str,
+    points: Sequence[MonitorPoint],
+    decisions: Sequence[Decision],
+    reference: Reference | None,
+    profile: Profile | None,
+    now: str,
+    rollout: Rollout | None,
+) -> str:
+    """The monitor report as the text of `report.html`.
+
+    Pure: no clock, no environment, no file but the bundled assets; the same arguments give the same bytes. What is not
+    there yet (no window, no labels, no rollout) leaves its section out.
+
+    Parameters
+    ----------
+    points : of all versions, also of challengers in the shadow, in any order
+    decisions : in any order
+    reference : of the version in service; None for a version from before there were references
+    profile : the training table's, of the version in service
+    now : when the page is made
+    rollout : the newest one, under way or ended
+    """
+    seen = watched(model, points, decisions, reference, profile, now, rollout)
+    sections = [section for section in (builder(seen) for builder in _SECTIONS) if section]
+    title = f"{seen.name} · {STATE_WORDS[seen.state]} · Tidemill"
+    return page.document(title, seen.state, _head(seen), sections)
+
+
+def _head(seen: Watched) -> Html:
+    newest = seen.newest
+    told = ranked(newest.findings)[:2] if newest else []
+    steps = next_steps(seen)
+    return tag(
+        "header",
+        tag(
+            "p",
+            tag("span", STATE_WORDS[seen.state], class_="status"),
+            tag("span", f"{seen.model} in production"),
+            tag("span", formats.moment(newest.end if newest else seen.now)),
+            class_="kicker",
+        ),
+        tag("h1", headline(seen)),
+        tag("div", *(tag("p", sentence(one.sentence)) for one in told), tag("p", _follows(seen)), class_="lede"),
+        facts(_key_facts(seen)) if newest else None,
+        tag(
+            "div",
+            tag("h2", "What you can do now"),
+            tag("ul", *(tag("li", sentence(step)) for step in steps)),
+            class_="next",
+        )
+        if steps
+        else None,
+        class_="verdict",
+    )
+
+
+def _follows(seen: Watched) -> Html | None:
+    """What follows from the newest window: what was done, and what was not and why."""
+    newest = seen.newest
+    if newest is None:
+        return None
+    made = [one for one in seen.decisions if one.point == newest.end and one.version == newest.version]
+    done = list(dict.fromkeys(DONE[one.action] for one in made if one.acted))
+    left = [one for one in made if not one.acted]
+    parts: list[Content] = []
+    if done:
+        parts.append(f"What followed: {formats.listed(done, 5)}. ")
+    elif newest.findings and not left:
+        parts.append("No rule has acted on it. ")
+    if left and not done:
+        parts.append(f"Nothing more was done: {ACTIONS[left[0].action]} – {formats.sentence(left[0].reason)} ")
+    if parts and seen.decisions:
+        parts += ["See ", tag("a", "what was decided", href="#decisions"), "."]
+    return join(*parts) if parts else None
+
+
+def _key_facts(seen: Watched) -> Iterable[tuple[Content, Content]]:
+    newest, reference = seen.newest, seen.reference
+    if newest is None:
+        return
+
+    def value(large: str, small: Content) -> Html:
+        return join(tag("b", large), tag("small", small))
+
+    yield "Predictions", value(f"{newest.rows:,}", span(newest))
+    if newest.features:
+        moved = sum(feature.drifted for feature in newest.features)
+        yield "Features moved", value(str(moved), f"of {len(newest.features)}")
+    for figure in figures_of(newest, reference.metric if reference else None)[:1]:
+        yield (
+            metric_words.words(figure.metric).label,
+            value(metric_words.figure(figure.metric, figure.value), _how(figure)),
+        )
+    if newest.service:
+        rate = newest.service.errors / newest.service.requests if newest.service.requests else 0.0
+        yield "Failed calls", value(formats.percent(rate), f"of {newest.service.requests:,}")
+        if newest.service.usd_per_thousand is not None:
+            yield "Price", value(formats.money(newest.service.usd_per_thousand), "for 1,000 predictions")
+
+
+def _how(figure: QualityFigure) -> Content:
+    before = (
+        f"; {metric_words.figure(figure.metric, figure.reference)} at release" if figure.reference is not None else ""
+    )
+    if figure.kind == "measured":
+        return f"measured on {figure.rows:,}{before}"
+    return join(term("estimated_quality", "estimated"), before)

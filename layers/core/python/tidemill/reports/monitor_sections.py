@@ -1,0 +1,671 @@
+"""The sections of a monitor report.
+
+Each is a function from what was seen of a model to a section, or to None when it has nothing to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from tidemill.contracts import ColumnProfile
+from tidemill.monitoring_contracts import FeatureDrift, Finding, MonitorPoint
+from tidemill.reports import charts, formats, metric_words, monitor_charts
+from tidemill.reports.elements import Section, facts, figure, mark, metric_term, panel, panels_figure, sentence, table
+from tidemill.reports.glossary import term
+from tidemill.reports.markup import Content, Html, join, tag
+from tidemill.reports.monitor_words import ACTIONS, DONE, KIND_WORDS, Watched, day, figures_of, labels, ranked, span
+
+#: Windows on the axis of a chart; of more, these are evenly spread ones.
+WINDOWS = 60
+#: Features in the picture of drift; the table has them all.
+FEATURES = 14
+#: Features whose distributions are shown.
+DISTRIBUTIONS = 6
+#: Values of a category in a small chart; the rest are one bar.
+VALUES = 7
+#: Decisions in the log.
+DECISIONS = 40
+
+
+def shown(points: Sequence[MonitorPoint]) -> list[MonitorPoint]:
+    """The windows that charts show."""
+    return [points[i] for i in charts.thinned(len(points), WINDOWS)]
+
+
+# --- findings ----------------------------------------------------------------------------------
+
+
+def findings(seen: Watched) -> Section | None:
+    """What was found in the newest window, since when, and what was done about it."""
+    newest = seen.newest
+    if newest is None or not newest.findings:
+        return None
+    items = [
+        tag(
+            "li",
+            mark("refuse" if one.severity == "alert" else "warn", KIND_WORDS[one.kind]),
+            tag("p", sentence(one.sentence), _since(one, newest, seen.now)),
+        )
+        for one in ranked(newest.findings)
+    ]
+    return Section("findings", "What changed, and since when", tag("ul", *items, class_="findings"))
+
+
+def _since(finding: Finding, newest: MonitorPoint, now: str) -> Html | None:
+    if finding.since is None:
+        return None
+    if finding.since == newest.end:
+        return join(" ", tag("small", "New in this window."))
+    return join(" ", tag("small", f"In every window since {day(finding.since, now)}."))
+
+
+# --- drift -------------------------------------------------------------------------------------
+
+
+def drift(seen: Watched) -> Section | None:
+    """How far each feature has moved, window by window, and what the most moved ones look like."""
+    newest = next((point for point in reversed(seen.points) if point.features), None)
+    if newest is None:
+        return None
+    moved = [feature for feature in newest.features if feature.drifted]
+    total = len(newest.features)
+    opening = (
+        f"{formats.listed([feature.name for feature in _by_drift(moved)])} moved farther than chance explains: "
+        f"{len(moved)} of {formats.count(total, 'feature')}. "
+        if moved
+        else f"None of the {formats.count(total, 'feature')} moved farther than chance explains. "
+    )
+    body = join(
+        tag(
+            "p",
+            opening,
+            "Each window is compared with the stored ",
+            term("profile"),
+            " of the training table. A feature is called moved when its ",
+            term("psi"),
+            " is beyond what the reference’s own samples reach ",
+            "and a test, corrected for the number of features, agrees.",
+        ),
+        _whole(newest),
+        _heat(seen),
+        _distributions(seen, newest),
+        _feature_table(newest),
+    )
+    return Section("drift", "What it is asked", body)
+
+
+def _whole(point: MonitorPoint) -> Html | None:
+    """All features together: whether a classifier can tell production from the reference."""
+    if point.domain_auc is None:
+        return None
+    interval = f" (at least {formats.number(point.domain_low, 2)})" if point.domain_low is not None else ""
+    return tag(
+        "p",
+        "As a whole: a ",
+        term("domain_classifier"),
+        " tells production from training rows with a ROC AUC of ",
+        tag("b", formats.number(point.domain_auc, 2)),
+        f"{interval}; 0.5 is not at all, 1 is always.",
+    )
+
+
+def _by_drift(features: Iterable[FeatureDrift]) -> list[FeatureDrift]:
+    return sorted(features, key=lambda one: (not one.drifted, -one.psi, one.name))
+
+
+def _heat(seen: Watched) -> Html | None:
+    points = shown(seen.points)
+    windows = labels(points)
+    largest: dict[str, float] = {}
+    for point in points:
+        for feature in point.features:
+            largest[feature.name] = max(largest.get(feature.name, 0.0), feature.psi)
+    names = sorted(largest, key=lambda name: (-largest[name], name))[:FEATURES]
+    cells = [
+        monitor_charts.Cell(window, one.name, round(one.psi, 4), _severity(point, one), one.words)
+        for window, point in zip(windows, points, strict=True)
+        for one in point.features
+        if one.name in names
+    ]
+    if not cells:
+        return None
+    part = f" The {len(names)} that moved most are shown." if len(names) < len(largest) else ""
+    numbers = table(
+        ["Window until", *names],
+        [
+            [window, *(_psi_of(point, name) for name in names)]
+            for window, point in reversed(list(zip(windows, points, strict=True)))
+        ],
+        "Stability index by window and feature",
+        range(1, len(names) + 1),
+    )
+    return figure(
+        "heat",
+        monitor_charts.heat(cells, windows, names),
+        "How far each feature has moved.",
+        join(
+            "A column is a window, oldest left; the stronger the shade, the larger the ",
+            term("psi"),
+            f".{part}",
+            tag("span", "chance", class_="key quiet"),
+            tag("span", "moved", class_="key moved"),
+            tag("span", "moved far", class_="key worse"),
+        ),
+        numbers,
+    )
+
+
+def _severity(point: MonitorPoint, feature: FeatureDrift) -> Literal["", "warn", "alert"]:
+    """Severity of the finding about a feature; of one that has only moved beyond chance there may be none."""
+    severities = {one.severity for one in point.findings if one.kind == "drift" and one.subject == feature.name}
+    return "alert" if "alert" in severities else "warn" if severities or feature.drifted else ""
+
+
+def _psi_of(point: MonitorPoint, name: str) -> str:
+    return next((formats.figure(one.psi, 2) for one in point.features if one.name == name), "–")
+
+
+def _distributions(seen: Watched, point: MonitorPoint) -> Html | None:
+    columns = {column.name: column for column in seen.profile.columns} if seen.profile else {}
+    chosen = [one for one in _by_drift(point.features) if one.before and one.now][:DISTRIBUTIONS]
+    if not chosen:
+        return None
+    panels = [
+        panel(
+            f"distribution-{place}",
+            _distribution(one, columns.get(one.name)),
+            join(
+                tag("strong", one.name, class_="name"),
+                mark("refuse" if _severity(point, one) == "alert" else "warn", "moved") if one.drifted else None,
+                tag("small", one.words or "as at release"),
+            ),
+        )
+        for place, one in enumerate(chosen)
+    ]
+    rows = [
+        [tag("span", one.name, class_="name"), piece.label, formats.percent(piece.before), formats.percent(piece.now)]
+        for one in chosen
+        for piece in _bins(one, columns.get(one.name))[0]
+    ]
+    return panels_figure(
+        "distributions",
+        panels,
+        "Then and now.",
+        join(
+            "The features that moved most, in the newest window.",
+            tag("span", "at release", class_="key wide"),
+            tag("span", "now", class_="key bar"),
+        ),
+        table(["Feature", "Value, or from", "At release", "Now"], rows, "Distributions then and now", (2, 3)),
+    )
+
+
+def _distribution(feature: FeatureDrift, column: ColumnProfile | None) -> charts.Spec:
+    bins, across = _bins(feature, column)
+    return monitor_charts.distribution(bins, across)
+
+
+def _bins(feature: FeatureDrift, column: ColumnProfile | None) -> tuple[list[monitor_charts.Bin], bool]:
+    """A feature's shares with the names of its bins, and whether these are ranges; empty outer bins are left out."""
+    before, now = feature.before, feature.now
+    if column and column.histogram and len(before) == len(column.histogram.counts) + 2:
+        edges = column.histogram.edges
+        write = formats.date if column.type == "date" else formats.exact if column.type == "integer" else formats.number
+        names = [f"< {write(edges[0])}", *(write(edge) for edge in edges[:-1]), f"> {write(edges[-1])}"]
+        places = [i for i in range(len(before)) if 0 < i < len(before) - 1 or before[i] or now[i]]
+        return [monitor_charts.Bin(name, before[i], now[i]) for i, name in _numbered(names, places)], True
+    if column and column.top and len(before) == len(column.top) + 1:
+        values = ["one value" if column.personal_data else formats.shorten(top.value, 24) for top in column.top]
+        order = sorted(range(len(values)), key=lambda i: -max(before[i], now[i]))
+        kept, rest = order[:VALUES], [*order[VALUES:], len(values)]
+        bins = [monitor_charts.Bin(name, before[i], now[i]) for i, name in _numbered(values, kept)]
+        others = monitor_charts.Bin("all others", sum(before[i] for i in rest), sum(now[i] for i in rest))
+        return [*bins, *([others] if others.before or others.now else [])], False
+    return [monitor_charts.Bin(str(i), b, n) for i, (b, n) in enumerate(zip(before, now, strict=True), 1)], True
+
+
+def _numbered(names: Sequence[str], places: Sequence[int]) -> list[tuple[int, str]]:
+    """Places with their names, of which none occurs twice: two edges may be the same once they are rounded."""
+    used: dict[str, int] = {}
+    result = []
+    for place in places:
+        name = names[place]
+        used[name] = used.get(name, 0) + 1
+        result.append((place, name if used[name] == 1 else f"{name} ({used[name]})"))
+    return result
+
+
+def _feature_table(point: MonitorPoint) -> Html:
+    tests = {"kolmogorov_smirnov": "KS", "chi_squared": "χ²"}
+    rows = [
+        [
+            join(
+                tag("span", one.name, class_="name"),
+                mark("refuse" if _severity(point, one) == "alert" else "warn", "moved") if one.drifted else None,
+            ),
+            formats.figure(one.psi, 2),
+            formats.figure(one.limit, 2),
+            formats.figure(one.distance, 2),
+            formats.figure(one.wasserstein, 2),
+            join(formats.number(one.adjusted, 2), " ", tag("small", tests[one.test])),
+            formats.percent(one.importance) if one.importance else "–",
+        ]
+        for one in _by_drift(point.features)
+    ]
+    headers: list[Content] = [
+        "Feature",
+        term("psi", "Stability index"),
+        "Limit",
+        term("jensen_shannon", "Jensen–Shannon"),
+        term("wasserstein", "Wasserstein"),
+        term("adjusted_p", "p, adjusted"),
+        term("importance", "Importance"),
+    ]
+    filled = table(headers, rows, "Drift of the features", range(1, len(headers)))
+    return tag(
+        "details",
+        tag("summary", f"All {formats.count(len(rows), 'feature')} of the newest window"),
+        filled,
+        class_="more",
+    )
+
+
+# --- what the model says -----------------------------------------------------------------------
+
+
+def quality(seen: Watched) -> Section | None:
+    """The deciding metric over the windows, measured and estimated, against the holdout."""
+    reference = seen.reference
+    newest = next((point for point in reversed(seen.points) if point.quality), None)
+    if newest is None:
+        return None
+    metric = figures_of(newest, reference.metric if reference else None)[0].metric
+    label = metric_words.words(metric).label
+    points = shown(seen.points)
+    windows = labels(points)
+    estimates = [
+        monitor_charts.Estimate(window, one.kind, one.value, one.low, one.high, one.rows)
+        for window, point in zip(windows, points, strict=True)
+        for one in point.quality
+        if one.metric == metric
+    ]
+    at_release = next((one.reference for one in newest.quality if one.metric == metric), None)
+    band = reference.intervals.get(metric, ()) if reference else ()
+    chart = figure(
+        "quality",
+        monitor_charts.quality(estimates, windows, label, at_release, band),
+        join(label, " over time."),
+        join(
+            "A dot is a window, the bar its ",
+            term("interval"),
+            "; the dashed line is the ",
+            term("holdout"),
+            " at release",
+            ", the band its interval" if band else None,
+            ".",
+            *(
+                tag("span", kind, class_=f"key {css}")
+                for kind, css in (("measured", ""), ("estimated", "series-1"))
+                if any(one.kind == kind for one in estimates)
+            ),
+        ),
+        table(
+            ["Window until", "How", label, "From", "To", "Rows"],
+            [
+                [
+                    one.window,
+                    one.kind,
+                    metric_words.figure(metric, one.value),
+                    metric_words.figure(metric, one.low),
+                    metric_words.figure(metric, one.high),
+                    f"{one.rows:,}",
+                ]
+                for one in reversed(estimates)
+            ],
+            f"{label} by window",
+            range(2, 6),
+        ),
+    )
+    body = join(tag("p", _quality_words(newest, metric)), chart, _quality_table(newest), _predictions(seen))
+    return Section("quality", "How good its answers are", body)
+
+
+def _quality_words(point: MonitorPoint, metric: str) -> Html:
+    """The newest figures in a sentence, and how sure they are."""
+    label = metric_term(metric)
+    told: list[Content] = []
+    for one in figures_of(point, metric):
+        value, low, high = (metric_words.figure(metric, bound) for bound in (one.value, one.low, one.high))
+        how = (
+            f"on {formats.count(one.rows, 'labelled prediction')}"
+            if one.kind == "measured"
+            else "without labels, from what the model says and how that was right on the holdout"
+        )
+        told += [tag("b", f"{value}"), f" {one.kind} {how} (95%: {low} to {high})", "; "]
+    reference = next((one.reference for one in point.quality if one.metric == metric), None)
+    against = (f"it was {metric_words.figure(metric, reference)} at release.",) if reference is not None else ()
+    return join("The ", label, " of the window until ", formats.moment(point.end), ": ", *told, *against)
+
+
+def _quality_table(point: MonitorPoint) -> Html | None:
+    names = list(dict.fromkeys(one.metric for one in point.quality))
+    if len(names) < 2:
+        return None
+    rows: list[list[Content]] = []
+    for name in names:
+        found = {one.kind: one for one in point.quality if one.metric == name}
+        reference = next((one.reference for one in found.values() if one.reference is not None), None)
+        row: list[Content] = [metric_term(name)]
+        for kind in ("measured", "estimated"):
+            one = found.get(kind)
+            row.append(
+                "–"
+                if one is None
+                else join(
+                    tag("b", metric_words.figure(name, one.value)),
+                    " ",
+                    tag("small", f"{metric_words.figure(name, one.low)} to {metric_words.figure(name, one.high)}"),
+                )
+            )
+        rows.append([*row, metric_words.figure(name, reference)])
+    return table(
+        ["Metric", "Measured", term("estimated_quality", "Estimated"), "At release"], rows, "Quality", (1, 2, 3)
+    )
+
+
+def _predictions(seen: Watched) -> Html | None:
+    """What the model answers, at release and now."""
+    newest, reference = seen.newest, seen.reference
+    if newest is None or newest.prediction is None or not newest.prediction.before:
+        return None
+    found = newest.prediction
+    edges = reference.edges if reference else ()
+    if len(edges) == len(found.before) + 1:
+        names = [formats.number(edge, 2) for edge in edges[:-1]]
+    elif reference and len(found.before) == len(reference.labels):
+        names = sorted(reference.labels)
+    else:
+        names = [str(i) for i in range(1, len(found.before) + 1)]
+    bins = [monitor_charts.Bin(name, found.before[i], found.now[i]) for i, name in _numbered(names, range(len(names)))]
+    return figure(
+        "predictions",
+        monitor_charts.distribution(bins, True),
+        "What it answers.",
+        join(
+            _prediction_reading(seen),
+            f"{formats.sentence(found.words)} " if found.words else None,
+            "The ",
+            term("psi"),
+            f" is {formats.number(found.psi, 2)}",
+            ", more than chance." if found.drifted else ", no more than chance.",
+            tag("span", "at release", class_="key wide"),
+            tag("span", "now", class_="key bar"),
+        ),
+        table(
+            ["From", "At release", "Now"],
+            [[one.label, formats.percent(one.before), formats.percent(one.now)] for one in bins],
+            "Predictions then and now",
+            (1, 2),
+        ),
+    )
+
+
+def _prediction_reading(seen: Watched) -> str:
+    task = seen.reference.task if seen.reference else None
+    return {
+        "binary": "Predicted probabilities of the positive class, from 0 to 1. ",
+        "regression": "Predicted values. ",
+    }.get(task or "", "")
+
+
+# --- service, versions, rollout ----------------------------------------------------------------
+
+
+def service(seen: Watched) -> Section | None:
+    """Volume, latency, errors and price, window by window."""
+    newest = seen.newest
+    if newest is None or newest.service is None:
+        return None
+    found = newest.service
+    points = [point for point in shown(seen.points) if point.service]
+    windows = labels(points)
+    figures = [point.service for point in points if point.service]
+    volume = [float(point.rows) for point in points]
+    rates: dict[str, Sequence[float | None]] = {
+        "failed": [one.errors / one.requests if one.requests else None for one in figures],
+        "refused": [one.refused / one.requests if one.requests else None for one in figures],
+    }
+    latencies: dict[str, Sequence[float | None]] = {
+        "median": [one.p50_ms for one in figures],
+        "95%": [one.p95_ms for one in figures],
+        "99%": [one.p99_ms for one in figures],
+    }
+    panels = [
+        panel("volume", monitor_charts.bars(windows, volume, "predictions"), tag("strong", "Predictions")),
+        panel(
+            "latency",
+            monitor_charts.lines(windows, latencies, "milliseconds"),
+            join(tag("strong", "Latency"), " in ms", tag("small", _keys(latencies))),
+        ),
+        panel(
+            "errors",
+            monitor_charts.lines(windows, rates, "share of calls", share=True),
+            join(tag("strong", "Errors"), tag("small", _keys(rates))),
+        ),
+    ]
+    numbers = table(
+        ["Window until", "Predictions", "Calls", "Failed", "Refused", "Median, ms", "95%, ms", "99%, ms"],
+        [
+            [
+                window,
+                f"{point.rows:,}",
+                f"{one.requests:,}",
+                f"{one.errors:,}",
+                f"{one.refused:,}",
+                formats.number(one.p50_ms),
+                formats.number(one.p95_ms),
+                formats.number(one.p99_ms),
+            ]
+            for window, point, one in reversed(list(zip(windows, points, figures, strict=True)))
+        ],
+        "Service by window",
+        range(1, 8),
+    )
+    body = join(
+        facts(
+            [
+                ("Calls", f"{found.requests:,}"),
+                ("Failed", _rate(found.errors, found.requests)),
+                ("Refused", _rate(found.refused, found.requests)),
+                ("Latency, median and 95%", f"{formats.number(found.p50_ms)} and {formats.number(found.p95_ms)} ms"),
+                (
+                    "Price of 1,000 predictions",
+                    "–" if found.usd_per_thousand is None else formats.money(found.usd_per_thousand),
+                ),
+                ("Newest prediction", formats.moment(found.last_prediction_at) if found.last_prediction_at else "–"),
+                (
+                    "Age of the training table",
+                    "–" if found.model_age_days is None else formats.count(round(found.model_age_days), "day"),
+                ),
+                ("Known outcomes", formats.percent(found.label_share)),
+                ("This look at it", formats.money(newest.usd)),
+            ],
+            "figures",
+        ),
+        panels_figure("service", panels, "How the endpoint does.", "Window by window.", numbers),
+    )
+    return Section("service", "How the service does", body)
+
+
+def _keys(series: dict[str, Sequence[float | None]]) -> Html:
+    css = ("key", "key series-1", "key series-2")
+    return join(*(tag("span", name, class_=css[i]) for i, name in enumerate(series)))
+
+
+def _rate(amount: int, requests: int) -> str:
+    return f"{amount:,} ({formats.percent(amount / requests)})" if requests else "0"
+
+
+def versions(seen: Watched) -> Section | None:
+    """The other versions that were asked, and the challengers in the shadow, beside the one in service."""
+    if not seen.others or seen.newest is None:
+        return None
+    metric = seen.reference.metric if seen.reference else None
+    rows = []
+    for point in (seen.newest, *seen.others):
+        found = point.service
+        role = "in service" if point is seen.newest else "shadow: its answers go to nobody" if point.shadow else "asked"
+        best = figures_of(point, metric)[:1]
+        rows.append(
+            [
+                join(f"version {point.version} ", tag("small", role)),
+                day(point.end, seen.now),
+                f"{point.rows:,}",
+                _rate(found.errors, found.requests) if found else "–",
+                formats.number(found.p50_ms) if found else "–",
+                join(
+                    tag("b", metric_words.figure(best[0].metric, best[0].value)),
+                    " ",
+                    tag("small", f"{metric_words.words(best[0].metric).label}, {best[0].kind}"),
+                )
+                if best
+                else "–",
+                f"{len(point.findings):,}",
+            ]
+        )
+    body = table(
+        ["Version", "Until", "Predictions", "Failed", "Median, ms", "Quality", "Findings"],
+        rows,
+        "Versions beside each other",
+        (2, 3, 4, 5, 6),
+    )
+    return Section("versions", "Versions beside each other", body)
+
+
+_ROLLOUT_WORDS = {
+    "SHADOW": "answers copies of calls, and nobody gets its answers",
+    "BAKING": "answers a share of the calls",
+    "PROMOTED": "has taken over all calls",
+    "ROLLED_BACK": "was taken back",
+}
+_SIGNALS = {"good": ("pass", "Good"), "stop": ("refuse", "Stop"), "wait": ("skip", "Waits")}
+_SIGNAL_WORDS = {
+    "errors": "Errors",
+    "latency": "Latency",
+    "prediction_drift": "Predictions",
+    "quality": "Quality",
+    "requests": "Calls",
+    "frozen": "Freeze",
+}
+
+
+def rollout(seen: Watched) -> Section | None:
+    """The newest rollout: how far it is, what it looked at, and what has happened."""
+    found = seen.rollout
+    if found is None:
+        return None
+    steps = [*(["shadow"] if found.plan.shadow_seconds else []), *(f"{share:.0%}" for share in found.plan.steps)]
+    ahead = len(steps) - len(found.plan.steps)
+    reached = 0 if found.state == "SHADOW" else found.step + ahead
+    track = tag(
+        "ol",
+        *(
+            tag(
+                "li",
+                step,
+                class_="done"
+                if place < reached or found.state == "PROMOTED"
+                else ("stopped" if found.state == "ROLLED_BACK" else "current")
+                if place == reached
+                else None,
+            )
+            for place, step in enumerate(steps)
+        ),
+        class_="track",
+    )
+    signals = [
+        tag(
+            "li",
+            mark(_SIGNALS[one.verdict][0], f"{_SIGNAL_WORDS[one.name]}: {_SIGNALS[one.verdict][1].lower()}"),
+            tag("p", sentence(one.sentence)),
+        )
+        for one in found.signals
+    ]
+    before = f", in the place of version {found.champion}" if found.champion is not None else ""
+    body = join(
+        tag(
+            "p",
+            f"Version {found.version}{before}, {_ROLLOUT_WORDS[found.state]}. It was begun on "
+            f"{formats.moment(found.started_at)} by {found.by}: ",
+            sentence(found.reason),
+        ),
+        track,
+        tag("ul", *signals, class_="findings") if signals else None,
+        tag(
+            "details",
+            tag("summary", "Its history"),
+            tag("ol", *(tag("li", sentence(line)) for line in found.history)),
+            class_="more",
+        )
+        if found.history
+        else None,
+    )
+    return Section("rollout", "The newest rollout", body)
+
+
+def decisions(seen: Watched) -> Section | None:
+    """What the rules decided, newest first, whether it was done or not."""
+    if not seen.decisions:
+        return None
+    rows = [
+        [
+            tag("span", formats.moment(one.at)),
+            join(
+                mark("pass", DONE[one.action]) if one.acted else mark("skip", f"not done: {ACTIONS[one.action]}"),
+                tag("span", sentence(one.reason), class_="below"),
+                tag("small", f"retraining {one.retraining[:8]}") if one.retraining else None,
+            ),
+            str(one.version),
+            tag("span", one.rule, class_="name"),
+        ]
+        for one in seen.decisions[:DECISIONS]
+    ]
+    more = (
+        tag("p", f"The newest {DECISIONS} of {formats.count(len(seen.decisions), 'decision')}.", class_="hint")
+        if len(seen.decisions) > DECISIONS
+        else None
+    )
+    body = join(
+        tag(
+            "p",
+            "Each time a rule of the project’s spec applied: what was done, or why it was not. Nothing is left out.",
+        ),
+        table(["When", "What", "Version", "Rule"], rows, "Decisions", (2,)),
+        more,
+    )
+    return Section("decisions", "What was decided", body)
+
+
+def watching(seen: Watched) -> Section | None:
+    """What the watching itself looked at and cost."""
+    newest = seen.newest
+    if newest is None:
+        return None
+    usd = sum(point.usd for point in seen.points)
+    count = formats.count(len(seen.points), "window")
+    pairs: list[tuple[Content, Content]] = [
+        ("Newest window", span(newest)),
+        ("Windows on this page", f"{count}, the first until {formats.moment(seen.points[0].end)}"),
+        ("Cost of these looks", f"{formats.money(usd)} at list prices"),
+        ("Compared with", _compared(seen)),
+        ("Page made", formats.moment(seen.now)),
+    ]
+    return Section("watching", "How it is watched", facts(pairs, "origin"))
+
+
+def _compared(seen: Watched) -> str:
+    reference = seen.reference
+    if reference is None:
+        return "the training table’s stored profile"
+    return f"the training table’s stored profile, and the model on {formats.count(reference.rows, 'holdout row')}"
