@@ -83,6 +83,29 @@ class MonitoringRecords(RegistryTable):
         """Keep a decision; False when it was made before, which is then left as it is. Raises StorageError."""
         return self._put_new(_decision_key(decision), _packed(decision))
 
+    def claim_decision(self, decision: Decision, before: Decision | None) -> bool:
+        """Keep a decision in place of what was read of it.
+
+        Parameters
+        ----------
+        before
+            the decision as it was read; None when there was none.
+
+        Returns
+        -------
+        False when somebody else has written it meanwhile. Raises StorageError.
+        """
+        if before is None:
+            return self.put_decision(decision)
+        ((kind, kept),) = _packed(before).items()
+        put = self._put_action(_decision_key(decision), _packed(decision))
+        put["Put"] |= {
+            "ConditionExpression": "#kept = :kept",
+            "ExpressionAttributeNames": {"#kept": kind},
+            "ExpressionAttributeValues": pack({":kept": kept}),
+        }
+        return self._transact(f"keep a decision about {decision.model}", put)
+
     def amend_decision(self, decision: Decision) -> None:
         """Write what became of a decision in place of what was kept. Raises StorageError."""
         self._put(_decision_key(decision), _packed(decision))
