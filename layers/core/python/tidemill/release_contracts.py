@@ -98,6 +98,7 @@ class RolloutRequest:
     run_id: str
     by: str
     reason: str
+    strategy: Literal["all_at_once", "canary", "linear"] | None = None  #: null: as the spec says
 
 
 @dataclass(frozen=True)
