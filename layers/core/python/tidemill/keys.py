@@ -351,8 +351,8 @@ def hour_folder(model_name: str, at: str) -> str:
     return f"{monitor_folder(model_name)}{_hour(at)}/"
 
 
-def hour_part(model_name: str, at: str, name: str, file: Literal["summary.json.gz", "index.npz"]) -> str:
-    """Counts of some of an hour's capture files, and the index of their predictions. `name` is made from the files."""
+def hour_part(model_name: str, at: str, name: str, file: Literal["files.json", "summary.json.gz", "index.npz"]) -> str:
+    """Counts of some of an hour's capture files, which files these are, and the index of their predictions."""
     return f"{hour_folder(model_name, at)}parts/{name}.{file}"
 
 
