@@ -85,26 +85,36 @@ class PredictionApi:
         return Described(from_json(Signature, learned), int(learned["version"]))
 
     def predict(
-        self, model: str, instances: Sequence[Any], version: int | None = None, confidence: float | None = None
+        self,
+        model: str,
+        instances: Sequence[Any],
+        version: int | None = None,
+        confidence: float | None = None,
+        key: str | None = None,
     ) -> Answer:
         """Predict rows, each an object of inputs, with intervals or sets of a confidence when one is given.
+
+        Calls of one key are answered by one version while traffic is split.
 
         Raises PredictionFailed with what the endpoint says.
         """
         asked = {"instances": list(instances)} | ({} if confidence is None else {"confidence": confidence})
-        return self._answer("predict", "predictions", model, asked, version)
+        return self._answer("predict", "predictions", model, asked, version, key)
 
     def explain(self, model: str, instances: Sequence[Any], version: int | None = None) -> Answer:
         """What each input adds to each row's score. Raises PredictionFailed with what the endpoint says."""
         return self._answer("explain", "explanations", model, {"instances": list(instances)}, version)
 
-    def _answer(self, verb: str, name: str, model: str, asked: dict[str, Any], version: int | None) -> Answer:
+    def _answer(
+        self, verb: str, name: str, model: str, asked: dict[str, Any], version: int | None, key: str | None = None
+    ) -> Answer:
         url = f"{self.model_url(model, version)}:{verb}"
-        document, headers = self._ask("POST", url, json.dumps(asked).encode())
+        document, headers = self._ask("POST", url, json.dumps(asked).encode(), key)
         return Answer(document[name], int(headers["x-tidemill-version"]), headers.get("x-tidemill-prediction-id", ""))
 
-    def _ask(self, method: str, url: str, body: bytes | None = None) -> tuple[Any, Any]:
+    def _ask(self, method: str, url: str, body: bytes | None = None, key: str | None = None) -> tuple[Any, Any]:
         headers = {"x-api-key": self._key, "content-type": "application/json", "accept": "application/json"}
+        headers |= {} if key is None else {"x-tidemill-key": key}
         try:
             answer = self._http.request(method, url, body=body, headers=headers)
         except HTTPError as error:
