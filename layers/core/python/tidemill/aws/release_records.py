@@ -98,7 +98,7 @@ class ReleaseRecords(RegistryTable):
             the table did not answer.
         """
         for attempt in range(ATTEMPTS):
-            known = self._document(Rollout, _rollout_key(rollout.id))
+            known = self.known_rollout(rollout.id)
             if known is not None:
                 return known
             self.refuse_if_rolling_out(rollout.model, rollout.version)
@@ -123,9 +123,13 @@ class ReleaseRecords(RegistryTable):
             self._sleep(backoff(rollout.id, attempt))
         raise StorageError(f"could not begin a rollout of model {rollout.model}: others keep writing it; try again")
 
+    def known_rollout(self, rollout_id: str) -> Rollout | None:
+        """One rollout, or None when it has not begun. Raises StorageError."""
+        return self._document(Rollout, _rollout_key(rollout_id))
+
     def rollout(self, rollout_id: str) -> Rollout:
         """One rollout. Raises NotFound, StorageError."""
-        found = self._document(Rollout, _rollout_key(rollout_id))
+        found = self.known_rollout(rollout_id)
         if found is None:
             raise NotFound(f"there is no rollout {rollout_id!r}")
         return found

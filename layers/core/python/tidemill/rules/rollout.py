@@ -1,0 +1,359 @@
+"""Letting a version in step by step: how, what stops it, and what comes next.
+
+Both versions are looked at over the same time and the same kind of calls, so what differs between them is the version.
+A stop needs evidence: the difference must be beyond what the project allows by more than chance, or else the small
+counts of a first share would take good versions back. Each test's level is one in a thousand, since a rollout is looked
+at some dozens of times.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from statistics import NormalDist
+from typing import Literal
+
+from tidemill.monitoring_contracts import LATENCY_EDGES, QualityFigure, Summary
+from tidemill.release_contracts import Freeze, Rollout, RolloutPlan, RolloutRequest, RolloutState, Signal
+from tidemill.rules import drift, output_bins
+from tidemill.spec import LOWER_IS_BETTER, RolloutOptions
+
+#: How often chance alone may stop a step in one look at one signal.
+CHANCE = 1e-3
+#: Standard errors that go with it.
+_SURE = NormalDist().inv_cdf(1 - CHANCE)
+#: Standard errors on each side of a 95% interval.
+_INTERVAL = NormalDist().inv_cdf(0.975)
+#: Looks in one bake time: what fails is taken back before the time is over.
+LOOKS = 4
+#: A version that is slower by less than this is not slow, whatever the ratio: milliseconds.
+LEAST_MS = 5.0
+#: Fewer true outcomes of either version say nothing about its quality.
+LEAST_LABELS = 50
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was seen of one version since a step began."""
+
+    requests: int = 0  #: failed and refused ones included
+    errors: int = 0  #: 5xx
+    latency: tuple[int, ...] = ()  #: requests in each bin of LATENCY_EDGES
+    outputs: Mapping[str, Sequence[int]] = field(default_factory=dict)  #: predictions in each bin, as in Summary
+    quality: QualityFigure | None = None  #: the deciding metric, of the predictions whose outcome is known
+
+    @classmethod
+    def of(cls, summary: Summary | None, quality: QualityFigure | None = None) -> Observed:
+        """What a summary says; None when the version has answered nothing."""
+        if summary is None:
+            return cls(quality=quality)
+        errors = sum(count for status, count in summary.statuses.items() if status.startswith("5"))
+        return cls(summary.requests, errors, summary.latency, summary.outputs, quality)
+
+
+@dataclass(frozen=True)
+class Move:
+    """What becomes of a rollout now."""
+
+    #: longer: the step is given one more bake time
+    kind: Literal["wait", "longer", "advance", "promote", "roll_back"]
+    sentence: str
+    wait_seconds: int = 0  #: until the next look; 0 when the rollout ends
+
+
+def plan(options: RolloutOptions) -> RolloutPlan:
+    """The steps that the spec asks for."""
+    share = options.share
+    if options.strategy == "all_at_once" or share >= 1:
+        steps: tuple[float, ...] = (1.0,)
+    elif options.strategy == "canary":
+        steps = (share, 1.0)
+    else:
+        steps = (*(round(share * step, 6) for step in range(1, math.ceil(1 / share - 1e-9))), 1.0)
+    return RolloutPlan(
+        steps=steps,
+        bake_seconds=options.bake_minutes * 60,
+        shadow_seconds=options.shadow_minutes * 60,
+        shadow_fraction=options.shadow_fraction,
+        min_requests=options.min_requests,
+        max_waits=options.max_waits,
+        error_rate=options.error_rate,
+        latency_ratio=options.latency_ratio,
+        prediction_drift=options.prediction_drift,
+        quality_margin=options.quality_margin,
+    )
+
+
+def is_gradual(made: RolloutPlan) -> bool:
+    """Whether there is anything to watch before all calls go to the version."""
+    return len(made.steps) > 1 or made.shadow_seconds > 0
+
+
+def begun(request: RolloutRequest, made: RolloutPlan, champion: int | None, at: str) -> Rollout:
+    """A rollout that begins now.
+
+    Parameters
+    ----------
+    champion
+        the version in service.
+    """
+    state: RolloutState = "SHADOW" if made.shadow_seconds > 0 else "BAKING"
+    rollout = Rollout(
+        id=request.id,
+        model=request.model,
+        version=request.version,
+        champion=champion,
+        run_id=request.run_id,
+        plan=made,
+        state=state,
+        step=0,
+        waits=0,
+        step_started_at=at,
+        started_at=at,
+        by=request.by,
+        reason=request.reason,
+    )
+    return dataclasses.replace(rollout, history=(f"{at}: {_place(rollout)}",))
+
+
+# --- what is seen ------------------------------------------------------------------------------
+
+
+def judge(
+    rollout: Rollout, champion: Observed, challenger: Observed, freeze: Freeze | None = None
+) -> tuple[Signal, ...]:
+    """What speaks for going on, for waiting, and for taking the version back.
+
+    Parameters
+    ----------
+    champion, challenger
+        both since the step began; their outputs in the same bins, their quality by the same metric.
+    freeze
+        whether the model's promotions are frozen.
+    """
+    made = rollout.plan
+    found = [
+        _errors(made, champion, challenger),
+        # Copies are answered by another function than calls, in batches: their times cannot be compared.
+        None if rollout.state == "SHADOW" else _latency(made, champion, challenger),
+        _prediction_drift(made, champion, challenger),
+        _quality(made, champion, challenger),
+        _requests(rollout, challenger),
+        _frozen(freeze),
+    ]
+    return tuple(signal for signal in found if signal is not None)
+
+
+def _errors(made: RolloutPlan, champion: Observed, challenger: Observed) -> Signal | None:
+    if not challenger.requests:
+        return None
+    theirs = champion.errors / champion.requests if champion.requests else 0.0
+    ours = challenger.errors / challenger.requests
+    low = _least_difference(challenger.errors, challenger.requests, champion.errors, champion.requests)
+    told = (
+        f"{challenger.errors:,} of its {challenger.requests:,} calls failed ({ours:.2%}), of the champion's "
+        f"{champion.errors:,} of {champion.requests:,} ({theirs:.2%})"
+    )
+    if low > made.error_rate:
+        return Signal(
+            "errors", "stop", f"{told}: {made.error_rate:.2%} more are allowed", ours, theirs + made.error_rate
+        )
+    return Signal("errors", "good", told, ours, theirs + made.error_rate)
+
+
+def _least_difference(failed: int, requests: int, champion_failed: int, champion_requests: int) -> float:
+    """The least that one rate is above another, as sure as a stop must be.
+
+    The lower end of Newcombe's interval for the difference of two proportions, from Wilson's for each (Interval
+    estimation for the difference between independent proportions, 1998, method 10).
+    """
+    rate, (low, _) = failed / requests, _wilson(failed, requests)
+    if not champion_requests:  # nothing to compare with: a champion that answers nothing does not fail
+        return low
+    other = champion_failed / champion_requests
+    _, high = _wilson(champion_failed, champion_requests)
+    return rate - other - math.sqrt((rate - low) ** 2 + (high - other) ** 2)
+
+
+def _wilson(count: int, of: int) -> tuple[float, float]:
+    """Wilson's score interval of a proportion (Probable inference, 1927), one-sided at CHANCE on each side."""
+    share, square = count / of, _SURE**2
+    middle = (share + square / (2 * of)) / (1 + square / of)
+    half = _SURE / (1 + square / of) * math.sqrt(share * (1 - share) / of + square / (4 * of**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _latency(made: RolloutPlan, champion: Observed, challenger: Observed) -> Signal | None:
+    """Whether the median is above the limit, by the sign test: more than half of the calls take longer than that."""
+    theirs, ours = _median(champion.latency), _median(challenger.latency)
+    if theirs is None or ours is None:
+        return None
+    # The highest that the champion's true median may be: an order statistic (Conover, Practical Nonparametric
+    # Statistics, 1999, section 3.2).
+    calls = sum(champion.latency)
+    highest = _quantile(champion.latency, min(1.0, 0.5 + _SURE / (2 * math.sqrt(calls))))
+    limit = max(highest * made.latency_ratio, highest + LEAST_MS)
+    slower = _above(challenger.latency, limit)
+    least, _ = _wilson(slower, sum(challenger.latency))
+    told = f"half of its calls take at most {ours:.3g} ms, of the champion's at most {theirs:.3g} ms"
+    if least > 0.5:
+        return Signal("latency", "stop", f"{told}: {made.latency_ratio:g} times as much is allowed", ours, limit)
+    return Signal("latency", "good", told, ours, limit)
+
+
+def _median(counts: Sequence[int]) -> float | None:
+    return _quantile(counts, 0.5) if sum(counts) else None
+
+
+def _quantile(counts: Sequence[int], level: float) -> float:
+    """The quantile of a latency histogram, between a bin's edges in proportion; milliseconds."""
+    left = level * sum(counts)
+    for place, count in enumerate(counts):
+        if count and left <= count:
+            low, high = _bin(place)
+            return low + (high - low) * left / count
+        left -= count
+    return _bin(len(counts) - 1)[1]
+
+
+def _above(counts: Sequence[int], limit: float) -> int:
+    """How many calls took longer, those of the limit's own bin in proportion."""
+    longer = 0.0
+    for place, count in enumerate(counts):
+        low, high = _bin(place)
+        longer += count * min(1.0, max(0.0, (high - limit) / (high - low)))
+    return int(longer)
+
+
+def _bin(place: int) -> tuple[float, float]:
+    """Edges of a bin of LATENCY_EDGES; the last one, which has no end, ends at twice its begin."""
+    low = LATENCY_EDGES[place - 1] if place else 0.0
+    return low, LATENCY_EDGES[place] if place < len(LATENCY_EDGES) else 2 * low
+
+
+def _prediction_drift(made: RolloutPlan, champion: Observed, challenger: Observed) -> Signal | None:
+    """The output whose distribution differs most, beyond what samples of these sizes do by chance."""
+    found: tuple[float, str, drift.Shift] | None = None
+    for name, theirs in champion.outputs.items():
+        ours = challenger.outputs.get(name)
+        if ours is None or len(ours) != len(theirs) or not sum(theirs):
+            continue
+        shift = drift.shift(*output_bins.coarse(theirs, ours))
+        if shift is not None and (found is None or shift.psi - shift.noise > found[0]):
+            found = shift.psi - shift.noise, name, shift
+    if found is None:
+        return None
+    _, name, shift = found
+    output = "its predictions" if name == output_bins.VALUE else f"its probabilities of {name!r}"
+    told = f"{output} differ from the champion's by a stability index of {shift.psi:.3f}"
+    if shift.is_drift(made.prediction_drift):
+        sentence = f"{told}: {made.prediction_drift:g} is allowed"
+        return Signal("prediction_drift", "stop", sentence, shift.psi, made.prediction_drift)
+    return Signal("prediction_drift", "good", told, shift.psi, made.prediction_drift)
+
+
+def _quality(made: RolloutPlan, champion: Observed, challenger: Observed) -> Signal | None:
+    theirs, ours = champion.quality, challenger.quality
+    if theirs is None or ours is None or min(theirs.rows, ours.rows) < LEAST_LABELS:
+        return None
+    worse = ours.value - theirs.value if ours.metric in LOWER_IS_BETTER else theirs.value - ours.value
+    allowed = made.quality_margin * abs(theirs.value)
+    error = math.hypot(ours.high - ours.low, theirs.high - theirs.low) / (2 * _INTERVAL)
+    told = (
+        f"its {ours.metric} is {ours.value:.4g} on {ours.rows:,} predictions whose outcome is known, the champion's "
+        f"{theirs.value:.4g} on {theirs.rows:,}"
+    )
+    limit = theirs.value + allowed if ours.metric in LOWER_IS_BETTER else theirs.value - allowed
+    if worse - _SURE * error > allowed:
+        return Signal("quality", "stop", f"{told}: {allowed:.3g} worse is allowed", ours.value, limit)
+    return Signal("quality", "good", told, ours.value, limit)
+
+
+def _requests(rollout: Rollout, challenger: Observed) -> Signal:
+    asked = rollout.plan.min_requests
+    told = f"it has answered {challenger.requests:,} calls in this step"
+    if challenger.requests >= asked:
+        return Signal("requests", "good", told, challenger.requests, asked)
+    if rollout.waits < rollout.plan.max_waits:
+        return Signal("requests", "wait", f"{told}: {asked:,} are asked for", challenger.requests, asked)
+    sentence = f"{told}, fewer than {asked:,}, after {rollout.waits + 1} bake times: no more is waited for"
+    return Signal("requests", "good", sentence, challenger.requests, asked)
+
+
+def _frozen(freeze: Freeze | None) -> Signal | None:
+    if freeze is None or not freeze.frozen:
+        return None
+    sentence = f"{freeze.by} has frozen the model's promotions ({freeze.reason}): the rollout holds"
+    return Signal("frozen", "wait", sentence)
+
+
+# --- what comes next ---------------------------------------------------------------------------
+
+
+def next_move(rollout: Rollout, signals: Sequence[Signal], now: datetime) -> Move:
+    """What becomes of the rollout.
+
+    Parameters
+    ----------
+    signals
+        as `judge` gives them. One that stops takes the version back at once, also before the step's time is over and
+        while promotions are frozen.
+    """
+    made, shadow = rollout.plan, rollout.state == "SHADOW"
+    promoted = Move("promote", f"version {rollout.version} has come through every step and is the champion now")
+    if not shadow and made.steps[rollout.step] >= 1:  # all at once, as the spec says
+        return promoted
+    stops = [signal.sentence for signal in signals if signal.verdict == "stop"]
+    if stops:
+        return Move("roll_back", f"version {rollout.version} was taken back: {'; '.join(stops)}")
+    bake = made.shadow_seconds if shadow else made.bake_seconds
+    waited = (now - datetime.fromisoformat(rollout.step_started_at)).total_seconds()
+    left = bake * (1 + rollout.waits) - waited
+    look = bake / LOOKS
+    if left > 0:
+        return Move("wait", f"{_place(rollout)}, for {_minutes(left)} more", _seconds(min(look, left)))
+    holds = [signal for signal in signals if signal.verdict == "wait"]
+    if any(signal.name == "frozen" for signal in holds):
+        return Move("wait", "; ".join(signal.sentence for signal in holds), _seconds(look))
+    if holds:
+        return Move("longer", "; ".join(signal.sentence for signal in holds), _seconds(look))
+    following = made.steps[0] if shadow else made.steps[rollout.step + 1]
+    if following >= 1:
+        return promoted
+    first = _seconds(made.bake_seconds / LOOKS)
+    return Move("advance", f"version {rollout.version} answers {following:.4g} of the calls from now on", first)
+
+
+def moved(rollout: Rollout, move: Move, signals: Sequence[Signal], at: str) -> Rollout:
+    """The rollout after a move, to be written in place of the one that was read."""
+    new = dataclasses.replace(rollout, signals=tuple(signals), revision=rollout.revision + 1)
+    if move.kind == "wait":
+        return new
+    new = dataclasses.replace(new, history=(*rollout.history, f"{at}: {move.sentence}"))
+    match move.kind:
+        case "longer":
+            return dataclasses.replace(new, waits=rollout.waits + 1)
+        case "advance":
+            step = 0 if rollout.state == "SHADOW" else rollout.step + 1
+            return dataclasses.replace(new, state="BAKING", step=step, waits=0, step_started_at=at)
+        case "promote":
+            return dataclasses.replace(new, state="PROMOTED", step=len(rollout.plan.steps) - 1, ended_at=at)
+    return dataclasses.replace(new, state="ROLLED_BACK", ended_at=at)
+
+
+def _place(rollout: Rollout) -> str:
+    if rollout.state == "SHADOW":
+        return f"version {rollout.version} answers copies of calls"
+    return f"version {rollout.version} answers {rollout.plan.steps[rollout.step]:.4g} of the calls"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.3g} minutes" if seconds >= 60 else f"{math.ceil(seconds)} seconds"
+
+
+def _seconds(wait: float) -> int:
+    """A wait of the state machine: whole seconds, at least one."""
+    return max(1, math.ceil(wait))
