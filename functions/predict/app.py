@@ -13,6 +13,7 @@ from tidemill.aws.objects import Objects
 from tidemill.aws.online_features import OnlineFeatures
 from tidemill.aws.queues import Queue
 from tidemill.aws.registry import Registry
+from tidemill.aws.traffic_records import TrafficRecords
 from tidemill.serving import tensorflow, tensorflow_views
 from tidemill.serving.calls import Call, View, answer
 from tidemill.serving.endpoint import Endpoint
@@ -39,6 +40,7 @@ def endpoint() -> Endpoint:
         clock=time.monotonic,
         read_mask_key=lambda: read(keys.mask_key()),
         look_up=OnlineFeatures(dynamodb, config.features_table).look_up,
+        read_traffic=TrafficRecords(dynamodb, config.table).traffic,
     )
 
 
@@ -46,7 +48,9 @@ def serve(path: str, method: str, view: View) -> None:
     """Let Chalice route a method of a path to a view."""
 
     def respond(**parameters: str) -> Response:
-        call = Call(parameters, app.current_request.raw_body, app.lambda_context.aws_request_id, time.time())
+        request = app.current_request
+        key = request.headers.get("x-tidemill-key")
+        call = Call(parameters, request.raw_body, app.lambda_context.aws_request_id, time.time(), key)
         status, body = answer(view, endpoint, call, lambda sentence: logger().exception(sentence))
         return Response(body, call.headers, status)
 

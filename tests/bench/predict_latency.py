@@ -2,9 +2,10 @@
 
 The model is gradient boosting on a table of the shape of the telco churn table: three
 numbers and 16 categories. The handler gets API Gateway's event and does everything from
-Chalice's routing to the body of the answer, the capture's message included; only its
-network call is replaced. Handler and bare `InferenceSession.run` alternate, so that what
-else the machine does falls on both. Prints the medians and their ratio; the bar is 10.
+Chalice's routing to the body of the answer, the assignment by the traffic's shares and the
+capture's message included; only its network call is replaced. Handler and bare
+`InferenceSession.run` alternate, so that what else the machine does falls on both. Prints the
+medians and their ratio; the bar is 10.
 
     python tests/bench/predict_latency.py [predictions]
 """
@@ -30,6 +31,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from tidemill.contracts import InputField, Signature, dumps
+from tidemill.release_contracts import Share, Traffic
 from tidemill.serving.endpoint import Endpoint
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +84,15 @@ def handler(graph: bytes, signature: Signature) -> Callable[[Any, Any], Any]:
     )
     files = {"model.onnx": graph, "signature.json": dumps(signature)}
     endpoint = Endpoint(
-        registry, lambda *path: files[path[2]], lambda _: None, print, 3600.0, time.monotonic, bytes, lambda *_: {}
+        registry=registry,
+        read=lambda *path: files[path[2]],
+        send=lambda _: None,
+        warn=print,
+        alias_seconds=3600.0,
+        clock=time.monotonic,
+        read_mask_key=bytes,
+        look_up=lambda *_: {},
+        read_traffic=lambda _: Traffic("churn", (Share(2, 0.5),), 2, 0.1, "experiment"),
     )
     app.endpoint = lambda: endpoint
     called: Callable[[Any, Any], Any] = app.handler

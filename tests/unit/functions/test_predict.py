@@ -8,15 +8,19 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import onnx.parser
 import pytest
 
 from tidemill.contracts import Capture, Signature, from_json, loads
 from tidemill.errors import NotFound, StorageError
-from tidemill.serving import columns
+from tidemill.release_contracts import Share, Traffic
+from tidemill.serving import columns, tensorflow
 from tidemill.serving.endpoint import Endpoint
 from tidemill.serving.masking import token
+from tidemill.serving.prediction import Prediction
 from tidemill.serving.scoring import Model
+from tidemill.serving.served import Served
 
 ROOT = Path(__file__).parents[3]
 EVENTS = ROOT / "tests" / "events"
@@ -47,6 +51,7 @@ class World:
         self.aliases = {("churn", "champion"): 2, ("churn", "challenger"): 1}
         self.registry_answers = self.queue_answers = True
         self.lost = set()  # versions whose files are gone
+        self.traffic = None
         self.messages = []
         self.secret = b""
         self.now = 0.0
@@ -54,6 +59,10 @@ class World:
     def alias(self, model, alias):
         self._check(self.registry_answers)
         return self.aliases.get((model, alias))
+
+    def read_traffic(self, model):
+        self._check(self.registry_answers)
+        return self.traffic
 
     def version(self, model, number):
         found = [facts for facts in self.versions(model) if facts.version == number]
@@ -115,6 +124,7 @@ def call(world):
         clock=lambda: world.now,
         read_mask_key=lambda: world.mask_key(),
         look_up=lambda feature_set, keys: world.look_up(feature_set, keys),
+        read_traffic=world.read_traffic,
     )
     module.endpoint = lambda: endpoint
 
@@ -340,9 +350,55 @@ def test_rows_of_one_call_are_captured_under_numbered_ids(call, world):
     assert {capture.alias for capture in world.captures} == {None}
 
 
-def test_a_refused_call_is_not_captured(call, world):
-    call(event("api_predict_rows", {"instances": [ROW | {"tenure": "abc"}]}))
+def test_a_refused_call_is_captured_with_its_refusal_and_without_its_rows(call, world):
+    status, _, document = call(event("api_predict_rows", {"instances": [ROW, ROW | {"tenure": "abc"}]}))
+    (capture,) = world.captures
+    assert (capture.prediction_id, capture.version, capture.alias) == ("8a0c9e5f-call", 2, "champion")
+    assert (capture.status, capture.error) == (status, document["error"]) == (400, capture.error)
+    assert (capture.inputs, capture.prediction) == ({}, None)
+
+
+def test_a_call_that_fails_is_captured_with_what_failed(call, world):
+    world.files["model.onnx"] = b"no graph"
+    call(event("api_predict_rows"))
+    (capture,) = world.captures
+    assert (capture.version, capture.status) == (2, 500)
+    assert capture.error.endswith("(InvalidProtobuf)")
+
+
+def test_a_champion_that_cannot_be_read_is_captured_as_503(call, world):
+    world.lost = {2}
+    status, headers, _ = call(event("api_predict_rows"))
+    assert (status, headers["x-tidemill-model"], headers["x-tidemill-version"]) == (503, "churn", "2")
+    assert [(capture.version, capture.status) for capture in world.captures] == [(2, 503)]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [asked("nosuch:predict"), asked("churn"), asked("churn:explode"), event("api_status"), event("api_metadata")],
+)
+def test_what_is_about_no_known_model_or_no_prediction_is_not_captured(call, world, request_):
+    call(request_)
     assert world.messages == []
+
+
+def test_an_unknown_version_is_not_captured(call, world):
+    request = event("api_predict_columns")
+    request["pathParameters"] = {"model": "churn", "version": "7:predict"}
+    assert call(request)[0] == 404
+    assert world.messages == []
+
+
+def test_the_calls_time_in_the_function_is_captured_with_its_first_row(call, world, monkeypatch):
+    decode = tensorflow.decode
+
+    def slow(body, inputs):
+        world.now += 0.0255
+        return decode(body, inputs)
+
+    monkeypatch.setattr(tensorflow, "decode", slow)
+    call(event("api_predict_columns"))
+    assert [capture.ms for capture in world.captures] == [25.5, None]
 
 
 def test_a_silent_queue_does_not_fail_the_prediction(call, world, caplog):
@@ -372,7 +428,7 @@ registry = SimpleNamespace(
 )
 files = {"model.onnx": open(sys.argv[2], "rb").read(), "signature.json": open(sys.argv[3], "rb").read()}
 read = lambda model, version, file: files[file]
-endpoint = Endpoint(registry, read, lambda _: None, print, 5.0, lambda: 0.0, bytes, lambda *asked: {})
+endpoint = Endpoint(registry, read, lambda _: None, print, 5.0, lambda: 0.0, bytes, lambda *asked: {}, lambda _: None)
 app.endpoint = lambda: endpoint
 answer = app.handler(json.load(open(sys.argv[4])), SimpleNamespace(aws_request_id="call"))
 print(answer["statusCode"], answer["body"])
@@ -520,3 +576,127 @@ def test_without_the_secret_nothing_is_predicted_from_a_masked_input(masked, wor
     status, _, document = call(event("api_predict_rows"))
     assert status == 503
     assert "Monthly" not in json.dumps(document)
+
+
+# --- how calls are spread ------------------------------------------------------------------------
+
+
+def keyed(key, body=None):
+    """A call of the model with a routing key."""
+    request = event("api_predict_rows", body)
+    request["headers"]["X-Tidemill-Key"] = key
+    return request
+
+
+KEYS = [f"customer-{number}" for number in range(40)]
+HALF = Traffic("churn", (Share(1, 0.5),), experiment="prices")
+
+
+def test_a_share_of_the_keys_gets_the_challenger_and_keeps_it(call, world):
+    world.traffic = HALF
+    first = [call(keyed(key))[1]["x-tidemill-version"] for key in KEYS]
+    assert {"1", "2"} == set(first)
+    assert [call(keyed(key))[1]["x-tidemill-version"] for key in KEYS] == first
+
+
+def test_the_capture_says_which_version_and_why(call, world):
+    world.traffic = HALF
+    for key in KEYS:
+        call(keyed(key))
+    said = {(capture.version, capture.why, capture.alias, capture.experiment) for capture in world.captures}
+    assert said == {(1, "split", "champion", "prices"), (2, "champion", "champion", "prices")}
+    assert [capture.key for capture in world.captures] == KEYS
+
+
+def test_without_a_key_the_call_is_spread_by_its_id(call, world):
+    world.traffic = Traffic("churn", (Share(1, 1.0),))
+    status, headers, _ = call(event("api_predict_rows"))
+    assert (status, headers["x-tidemill-version"]) == (200, "1")
+    assert [(capture.why, capture.key) for capture in world.captures] == [("split", None)]
+
+
+@pytest.mark.parametrize(("name", "why", "alias"), [("columns", "version", None), ("label", "label", "champion")])
+def test_who_names_a_version_or_label_is_not_spread(call, world, name, why, alias):
+    world.traffic = Traffic("churn", (Share(1 if name == "label" else 2, 1.0),), 2, 1.0, "prices")
+    _, headers, _ = call(event(f"api_predict_{name}"))
+    assert headers["x-tidemill-version"] == ("2" if name == "label" else "1")
+    capture = world.captures[0]
+    assert (capture.why, capture.alias, capture.experiment, capture.shadow) == (why, alias, "", None)
+
+
+def test_a_change_of_the_traffic_is_followed_within_the_aliass_seconds(call, world):
+    call(event("api_predict_rows"))
+    world.traffic, world.now = Traffic("churn", (Share(1, 1.0),)), 4.9
+    assert call(event("api_predict_rows"))[1]["x-tidemill-version"] == "2"
+    world.now = 5.0
+    assert call(event("api_predict_rows"))[1]["x-tidemill-version"] == "1"
+
+
+def test_the_traffic_stays_as_it_was_when_the_registry_is_silent(call, world):
+    world.traffic = Traffic("churn", (Share(1, 1.0),))
+    call(event("api_predict_rows"))
+    world.registry_answers, world.now = False, 5.0
+    assert call(event("api_predict_rows"))[1]["x-tidemill-version"] == "1"
+
+
+@pytest.mark.parametrize("broken", ["lost", "gone"])
+def test_for_a_challenger_that_cannot_be_loaded_the_champion_answers_and_it_is_its_failure(call, world, caplog, broken):
+    version = 1 if broken == "lost" else 7
+    world.traffic, world.lost = Traffic("churn", (Share(version, 1.0),)), {1}
+    for _ in range(2):
+        status, headers, _ = call(event("api_predict_rows"))
+        assert (status, headers["x-tidemill-version"]) == (200, "2")
+    assert [(item.version, item.why, item.status) for item in world.captures] == [
+        (2, "champion", 200),
+        (version, "split", 503),
+    ] * 2
+    assert caplog.text.count("the champion answers") == 1
+
+
+def test_a_challenger_is_tried_again_after_the_aliass_seconds(call, world):
+    world.traffic, world.lost = Traffic("churn", (Share(1, 1.0),)), {1}
+    call(event("api_predict_rows"))
+    world.lost, world.now = set(), 4.9
+    assert call(event("api_predict_rows"))[1]["x-tidemill-version"] == "2"
+    world.now = 5.0
+    assert call(event("api_predict_rows"))[1]["x-tidemill-version"] == "1"
+
+
+def test_a_refusal_by_the_challenger_is_captured_as_its_own(call, world):
+    world.traffic = Traffic("churn", (Share(1, 1.0),), experiment="prices")
+    status, headers, _ = call(keyed("k", {"instances": []}))
+    assert (status, headers["x-tidemill-version"]) == (400, "1")
+    (capture,) = world.captures
+    assert (capture.version, capture.why, capture.key, capture.experiment) == (1, "split", "k", "prices")
+
+
+def test_a_copy_is_marked_and_never_returned(call, world):
+    alone = call(event("api_predict_rows"))
+    world.traffic, world.now = Traffic("churn", shadow_version=1, shadow_fraction=1.0), 5.0
+    assert call(event("api_predict_rows")) == alone
+    assert [(item.version, item.why, item.shadow) for item in world.captures] == [
+        (2, "champion", None),
+        (2, "champion", 1),
+    ]
+
+
+def test_a_routing_key_that_is_too_long_is_400(call):
+    status, _, document = call(keyed("x" * 300))
+    assert status == 400
+    assert "x-tidemill-key" in document["error"]
+
+
+def test_an_explanation_is_of_the_version_that_answers_the_key(call, world):
+    with_background(world)
+    world.traffic = Traffic("churn", (Share(1, 1.0),))
+    request = asked("churn:explain", body={"instances": [ROW]})
+    assert call(request)[1]["x-tidemill-version"] == "2"
+    request["headers"]["X-Tidemill-Key"] = "k"
+    assert call(request)[1]["x-tidemill-version"] == "1"
+
+
+def test_a_regressions_own_error_scale_is_captured(call, world, monkeypatch):
+    scaled = Prediction(values=np.array([3.5]), scale=np.array([0.25]))
+    monkeypatch.setattr(Served, "predict", lambda self, columns, confidence: scaled)
+    call(event("api_predict_rows"))
+    assert [(capture.prediction, capture.scale) for capture in world.captures] == [(3.5, 0.25)]

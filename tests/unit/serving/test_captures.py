@@ -4,13 +4,15 @@ import json
 
 from tidemill.contracts import Capture, from_json
 from tidemill.errors import StorageError
-from tidemill.serving.captures import captures, messages, send
+from tidemill.serving.captures import MAX_ERROR, captures, messages, refusal, send
+from tidemill.serving.traffic import Assignment
+
+AT = "2026-01-02T03:04:05Z"
+CHAMPION = Assignment("churn", 3, "champion", "champion")
 
 
-def record(columns, predictions):
-    return captures(
-        columns, predictions, prediction_id="id", at="2026-01-02T03:04:05Z", model="churn", version=3, alias="champion"
-    )
+def record(columns, predictions, assignment=CHAMPION, **more):
+    return captures(columns, predictions, assignment, prediction_id="id", at=AT, **more)
 
 
 def test_one_row_has_the_id_of_its_request():
@@ -32,6 +34,21 @@ def test_several_rows_are_numbered():
         ("id-0", {"tenure": 3}, 1.5),
         ("id-1", {"tenure": None}, 2.5),
     ]
+
+
+def test_every_row_says_why_and_for_whom_its_version_answered():
+    split = Assignment("churn", 4, "split", "champion", "customer-1", "prices", shadow=5)
+    recorded = list(record({"tenure": [3, 4]}, [1.5, 2.5], split, ms=12.5, scale=[0.5, 0.25]))
+    assert {(item.version, item.why, item.key, item.experiment, item.shadow) for item in recorded} == {
+        (4, "split", "customer-1", "prices", 5)
+    }
+    assert [(item.ms, item.scale) for item in recorded] == [(12.5, 0.5), (None, 0.25)]
+
+
+def test_a_refusal_has_no_inputs_and_no_endless_message():
+    capture = refusal(CHAMPION, prediction_id="id", at=AT, ms=1.5, status=400, error="x" * 5000)
+    assert (capture.inputs, capture.prediction, capture.status, capture.ms) == ({}, None, 400, 1.5)
+    assert capture.error == "x" * MAX_ERROR
 
 
 def test_a_message_is_an_array_of_captures():

@@ -1,5 +1,7 @@
 """Which model answers: aliases that move, registries and stores that do not answer, memory that is bounded."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from tidemill.errors import NotFound, StorageError
@@ -23,7 +25,8 @@ class World:
         self.looked_up += 1
         if not self.registry_answers:
             raise StorageError("the table does not answer")
-        return self.aliases.get((model, alias))
+        version = self.aliases.get((model, alias))
+        return None if version is None else SimpleNamespace(version=version, traffic=f"spread {version}")
 
     def load(self, model, version):
         if not self.store_answers:
@@ -129,3 +132,14 @@ def test_without_anything_served_before_the_failure_is_told(world, broken):
     setattr(world, broken, False)
     with pytest.raises(StorageError):
         world.champion()
+
+
+def test_what_is_looked_up_with_the_alias_stays_with_the_version_that_goes_on(world):
+    world.champion()
+    world.aliases["churn", "champion"] = 2
+    world.store_answers = False
+    world.now = 5.0
+    assert world.cache.pointer("churn", "champion").traffic == "spread 1"
+    world.store_answers = True
+    world.now = 10.0
+    assert world.cache.pointer("churn", "champion").traffic == "spread 2"

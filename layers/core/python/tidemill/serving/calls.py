@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tidemill.errors import InputRefused, LookupFailed, NotFound, RequestTooLarge, StorageError
 from tidemill.serving.endpoint import Endpoint
+from tidemill.serving.traffic import Assignment
 
 
 @dataclass
@@ -22,7 +23,10 @@ class Call:
     body: bytes
     id: str  #: unique; a recorded prediction carries it
     time: float  #: seconds since 1970
+    key: str | None = None  #: the header x-tidemill-key: calls with the same one are answered by the same version
     headers: dict[str, str] = field(default_factory=dict)
+    began: float = 0.0  #: its time by the endpoint's clock
+    recorded_for: Assignment | None = None  #: who answers, once that is known and the answer is to be recorded
 
     def __post_init__(self) -> None:
         self.headers |= {"content-type": "application/json", "x-tidemill-prediction-id": self.id}
@@ -38,7 +42,7 @@ View = Callable[[Endpoint, Call], str]
 
 
 def answer(view: View, endpoint: Callable[[], Endpoint], call: Call, fault: Callable[[str], object]) -> tuple[int, str]:
-    """HTTP status and body of a call.
+    """HTTP status and body of a call. When it is refused or fails, that is recorded as a prediction would have been.
 
     Parameters
     ----------
@@ -47,7 +51,9 @@ def answer(view: View, endpoint: Callable[[], Endpoint], call: Call, fault: Call
     fault
         takes a sentence for the log when the failure is ours; called while the error is being handled.
     """
+    kind = ""
     try:
+        call.began = endpoint().clock()
         return 200, view(endpoint(), call)
     except RequestTooLarge as error:
         status, message = 413, str(error)
@@ -61,7 +67,10 @@ def answer(view: View, endpoint: Callable[[], Endpoint], call: Call, fault: Call
     except StorageError:
         fault("answered 503: nothing that could serve is in memory")
         status, message = 503, "the model cannot be read at the moment: try again in a few seconds"
-    except Exception:
+    except Exception as error:
         fault("answered 500")
         status, message = 500, "the call failed for a reason that is not in the request: the log has the details"
+        kind = f" ({type(error).__name__})"
+    if call.recorded_for is not None:
+        endpoint().record_refusal(call.recorded_for, call.id, call.time, call.began, status, message + kind)
     return status, json.dumps({"error": message})

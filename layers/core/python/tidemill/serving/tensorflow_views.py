@@ -10,7 +10,8 @@ import json
 from tidemill.contracts import to_json
 from tidemill.serving import tensorflow
 from tidemill.serving.calls import Call
-from tidemill.serving.endpoint import CHAMPION, Endpoint
+from tidemill.serving.endpoint import Endpoint
+from tidemill.serving.traffic import Assignment, routing_key
 
 
 def post(endpoint: Endpoint, call: Call) -> str:
@@ -19,10 +20,12 @@ def post(endpoint: Endpoint, call: Call) -> str:
 
 
 def explain(endpoint: Endpoint, call: Call, verb: str = "explain") -> str:
-    """`POST ...:explain`: what each input adds to each row's score. Raises InputRefused, NotFound, StorageError."""
+    """`POST ...:explain`: what each input adds to each row's score, as the version sees it that answers the caller's
+    key, else as the champion does. Raises InputRefused, NotFound, StorageError."""
     target = tensorflow.target(verb, **call.path)
-    served = endpoint.find(target.model, target.version, target.label)
-    call.is_about(target.model, served.facts.version)
+    key = routing_key(call.key)
+    served, assignment = endpoint.serve(endpoint.assign(target.model, target.version, target.label, key, None))
+    call.is_about(target.model, assignment.version)
     request = tensorflow.decode(call.body, served.signature.accepted)
     columns = served.completed(served.masked(request.columns))
     return json.dumps({"explanations": to_json(served.explain(columns))})
@@ -36,15 +39,23 @@ def explain_model(endpoint: Endpoint, call: Call) -> str:
 def predict(endpoint: Endpoint, call: Call) -> str:
     """`POST ...:predict`. Raises InputRefused, NotFound, LookupFailed, StorageError."""
     target = tensorflow.target("predict", **call.path)
-    served = endpoint.find(target.model, target.version, target.label)
-    call.is_about(target.model, served.facts.version)
+    key = routing_key(call.key)
+    assignment = endpoint.assign(target.model, target.version, target.label, key, call.id)
+    if target.version is None:  # what an alias points to exists; that it cannot be read is to be recorded, too
+        _is_for(call, assignment)
+    served, assignment = endpoint.serve(assignment)
+    _is_for(call, assignment)
     request = tensorflow.decode(call.body, served.signature.accepted)
     columns = served.completed(served.masked(request.columns))
     prediction = served.predict(columns, request.confidence)
     body = tensorflow.encode(prediction, served.signature, request.by_row)
-    alias = None if target.version is not None else target.label or CHAMPION
-    endpoint.record(columns, prediction, served, alias, call.id, call.time)
+    endpoint.record(columns, prediction, served.signature, assignment, call.id, call.time, call.began)
     return body
+
+
+def _is_for(call: Call, assignment: Assignment) -> None:
+    call.is_about(assignment.model, assignment.version)
+    call.recorded_for = assignment
 
 
 def status(endpoint: Endpoint, call: Call) -> str:

@@ -8,6 +8,7 @@ as long as the shares stay; when a share grows, no key leaves it; and of two sha
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 from tidemill.errors import InputRefused
 from tidemill.release_contracts import Traffic, Why
@@ -15,6 +16,20 @@ from tidemill.release_contracts import Traffic, Why
 #: The longest routing key, in characters.
 MAX_KEY = 256
 _BITS = 53  # what a float holds exactly
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Which version answers a call, and why."""
+
+    model: str
+    version: int
+    why: Why
+    alias: str | None = None  #: what was asked for; None when a version was, by its number
+    key: str | None = None  #: the caller's routing key
+    experiment: str = ""  #: name of the A/B test that the call takes part in
+    shadow: int | None = None  #: the version that gets a copy
+    unloadable: int | None = None  #: the version that should have answered, and could not be loaded
 
 
 def assign(traffic: Traffic | None, champion: int, key: str) -> tuple[int, Why]:
