@@ -147,6 +147,7 @@ def build(
         metrics={name: item.value for name, item in evaluation.holdout.items()},
         intervals={name: (item.low, item.high) for name, item in evaluation.holdout.items()},
         edges=edges,
+        threshold=(0.5 if signature.threshold is None else signature.threshold) if signature.task == "binary" else None,
         outputs={name: output_bins.count(values, edges) for name, values in outputs.items()},
         happened={}
         if codes is None
