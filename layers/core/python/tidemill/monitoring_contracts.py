@@ -50,6 +50,7 @@ class Reference:
     #: Bins of the model's outputs. Classification: of probabilities, from 0 to 1. Else: of the value (score, distance,
     #: first component), from the holdout's quantiles; what lies outside counts to the first or last bin.
     edges: tuple[float, ...] = ()
+    threshold: float | None = None  #: binary tasks: the positive class is predicted from this probability on
     #: Output -> holdout rows in each bin. Classification: one for each class (binary: the positive one); else "value".
     outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     #: Output -> in each bin, rows for which the class happened. Classification only.
