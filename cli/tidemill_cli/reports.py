@@ -1,4 +1,4 @@
-"""Reports of runs, downloaded to where the command keeps its state."""
+"""Reports of runs and of models in production, downloaded to where the command keeps its state."""
 
 from __future__ import annotations
 
@@ -25,6 +25,21 @@ def download(session: Session, run_id: str) -> Path:
         raise NotFound(
             f"run {run_id} has no report yet: it is written when the run ends; "
             f"`tidemill run {run_id[:8]}` shows how far it is"
+        ) from error
+    return path
+
+
+def download_monitor(session: Session, model: str) -> Path:
+    """The path of a model's monitor report on this machine. Raises NotFound when nobody has looked at the model."""
+    from tidemill_cli.stack import state_dir
+
+    path = state_dir() / "reports" / f"monitor-{model}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        session.objects.download(session.artifact_bucket, keys.monitor_report(model), path)
+    except NotFound as error:
+        raise NotFound(
+            f"there is no monitor report of {model} yet: `tidemill monitor {model} --look` looks at it now"
         ) from error
     return path
 

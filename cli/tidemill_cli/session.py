@@ -13,6 +13,7 @@ from tidemill.contracts import instant
 
 if TYPE_CHECKING:
     from tidemill.aws.executions import Executions
+    from tidemill.aws.monitoring_records import MonitoringRecords
     from tidemill.aws.objects import Objects
     from tidemill.aws.registry import Registry
     from tidemill_cli.prediction_api import PredictionApi
@@ -50,6 +51,13 @@ class Session:
         from tidemill.aws.registry import Registry
 
         return Registry(self.stack.client("dynamodb"), self.output("Table"))
+
+    @functools.cached_property
+    def monitoring(self) -> MonitoringRecords:
+        """What watching has seen and decided."""
+        from tidemill.aws.monitoring_records import MonitoringRecords
+
+        return MonitoringRecords(self.stack.client("dynamodb"), self.output("Table"))
 
     @functools.cached_property
     def executions(self) -> Executions:

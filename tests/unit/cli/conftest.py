@@ -46,6 +46,7 @@ OUTPUTS = {
     "ApiKeyId": "key-1",
     "TrainingStateMachine": MACHINE.format("training"),
     "ScoringStateMachine": MACHINE.format("scoring"),
+    "MonitoringStateMachine": MACHINE.format("monitoring"),
 }
 ACTOR = "arn:aws:iam::000000000000:user/ada"
 BEGIN = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -165,7 +166,7 @@ class Executions:
     """Executions that go through the looks a test declares; a look is None before the execution has begun."""
 
     def __init__(self):
-        self.looks, self.answers, self.asked = [], [], []
+        self.looks, self.answers, self.asked, self.started = [], [], [], []
 
     def describe(self, execution):
         self.asked.append(execution)
@@ -181,6 +182,10 @@ class Executions:
 
     def progress(self, execution):
         return self._now
+
+    def start(self, machine, name, value):
+        self.started.append((machine, value))
+        return f"{machine}:{name}"
 
     def succeed(self, token, output):
         self.answers.append(("succeed", token, output))
@@ -308,13 +313,15 @@ class World:
             "sts": Fixed(get_caller_identity={"Arn": ACTOR}),
         }
         self.stack = Stack(dict(OUTPUTS), self.clients)
-        self.api = None
+        self.api = self.monitoring = None
         self._capsys = capsys
 
     def tidemill(self, *arguments):
         """Run the command; returns exit code, stdout, stderr."""
         session = Session()
-        made = {name: getattr(self, name) for name in ("stack", "objects", "registry", "executions", "api")}
+        made = {
+            name: getattr(self, name) for name in ("stack", "objects", "registry", "executions", "api", "monitoring")
+        }
         session.__dict__ |= {name: value for name, value in made.items() if value is not None}
         code = main.run([str(argument) for argument in arguments], session)
         captured = self._capsys.readouterr()

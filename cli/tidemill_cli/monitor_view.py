@@ -1,0 +1,169 @@
+"""What was seen of a model in production, as the command shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tidemill.monitoring_contracts import Decision, FeatureDrift, MonitorPoint, QualityFigure
+from tidemill_cli import display, figures
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+#: Heights of a sparkline, from nothing to the most.
+LEVELS = "▁▂▃▄▅▆▇█"
+#: Windows in a sparkline.
+WIDTH = 48
+#: Features in the table: those that moved, and then the farthest ones, up to so many.
+FEATURES = 8
+DECISIONS = 8
+#: Severity -> the verdict whose mark it has.
+VERDICTS = {"alert": "refuse", "warn": "warn"}
+DONE = {"warn": "noted", "alert": "alerted", "review": "reviews opened", "retrain": "training", "freeze": "frozen"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The history of the version in service, oldest window first, and what was decided, newest first."""
+
+    model: str
+    version: int | None
+    points: tuple[MonitorPoint, ...]
+    decisions: tuple[Decision, ...]
+
+    @property
+    def newest(self) -> MonitorPoint | None:
+        """The newest window."""
+        return self.points[-1] if self.points else None
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """Values as a line of blocks between the smallest and the largest; a blank where there is none."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    step = (len(LEVELS) - 1) / (high - low) if high > low else 0.0
+    return "".join(" " if value is None else LEVELS[round((value - low) * step)] for value in values)
+
+
+def show(console: Console, seen: Seen) -> None:
+    """The newest window in words, then its findings, its history, what moved, and what was decided."""
+    newest = seen.newest
+    if newest is None:
+        in_service = f"version {seen.version} is in service" if seen.version else "no version is in service"
+        console.print(f"nothing has been seen of {seen.model} yet ({in_service}): tidemill monitor {seen.model} --look")
+        return
+    console.print(_standing(newest))
+    console.print()
+    if newest.findings:
+        console.print(display.paragraph("findings", *_findings(newest)))
+    console.print(display.paragraph("window", display.pairs(_window(newest))))
+    if len(seen.points) > 1:
+        console.print(display.paragraph(f"history of {len(seen.points)} windows", display.pairs(_history(seen.points))))
+    if newest.features:
+        console.print(display.paragraph("features", _features(newest.features)))
+    if seen.decisions:
+        console.print(display.paragraph("decisions", _decisions(seen.decisions)))
+
+
+def _standing(newest: MonitorPoint) -> RenderableType:
+    from rich.text import Text
+
+    severities = {finding.severity for finding in newest.findings}
+    if "alert" in severities:
+        state, style = "needs attention", "red"
+    elif severities:
+        state, style = "worth watching", "yellow"
+    elif newest.sufficient:
+        state, style = "steady", "green"
+    else:
+        state, style = "too few predictions to judge", "dim"
+    return Text.assemble(f"{newest.model} version {newest.version} · ", (state, style))
+
+
+def _findings(newest: MonitorPoint) -> list[RenderableType]:
+    ordered = sorted(newest.findings, key=lambda one: one.severity != "alert")
+    return [
+        display.judged(
+            VERDICTS[one.severity],
+            one.sentence,
+            one.kind.replace("_", " ") + (f", since {figures.moment(one.since)}" if one.since else ""),
+        )
+        for one in ordered
+    ]
+
+
+def _window(newest: MonitorPoint) -> list[tuple[str, str]]:
+    rows = [
+        ("until", f"{figures.moment(newest.end)}, from {figures.moment(newest.start)}"),
+        ("predictions", f"{newest.rows:,}"),
+    ]
+    rows += [(one.metric, _figure(one)) for one in newest.quality]
+    if newest.domain_auc is not None:
+        rows.append(("as a whole", f"a classifier tells it from training rows with ROC AUC {newest.domain_auc:.2f}"))
+    if newest.service:
+        found = newest.service
+        rows += [
+            ("calls", f"{found.requests:,}, {found.errors:,} failed, {found.refused:,} refused"),
+            ("latency", f"median {figures.number(found.p50_ms, 3)} ms, 95% {figures.number(found.p95_ms, 3)} ms"),
+            ("price", f"{figures.usd(found.usd_per_thousand)} for 1,000 predictions"),
+        ]
+    return rows
+
+
+def _figure(one: QualityFigure) -> str:
+    before = f"; {figures.metric(one.reference)} at release" if one.reference is not None else ""
+    how = f"{one.kind} on {one.rows:,}" if one.kind == "measured" else one.kind
+    return f"{figures.metric(one.value)} ({figures.metric(one.low)} to {figures.metric(one.high)}) {how}{before}"
+
+
+def _history(points: Sequence[MonitorPoint]) -> list[tuple[str, str]]:
+    last = points[-WIDTH:]
+    rows = [
+        _line("predictions", [float(point.rows) for point in last]),
+        _line("drift", [point.weighted_drift if point.features else None for point in last]),
+    ]
+    for kind in ("measured", "estimated"):
+        metric = next((one.metric for point in reversed(last) for one in point.quality if one.kind == kind), None)
+        if metric is not None:
+            values = [
+                next((one.value for one in point.quality if (one.metric, one.kind) == (metric, kind)), None)
+                for point in last
+            ]
+            rows.append(_line(f"{metric}, {kind}", values))
+    return rows
+
+
+def _line(name: str, values: Sequence[float | None]) -> tuple[str, str]:
+    known = [value for value in values if value is not None]
+    ends = f"  {figures.number(known[0], 3)} to {figures.number(known[-1], 3)}" if known else "-"
+    return name, sparkline(values) + ends
+
+
+def _features(features: Sequence[FeatureDrift]) -> RenderableType:
+    ordered = sorted(features, key=lambda one: (not one.drifted, -one.psi))
+    moved = sum(one.drifted for one in features)
+    shown = ordered[: max(FEATURES, moved)]
+    rows = [
+        (
+            one.name,
+            figures.number(one.psi, 2),
+            figures.number(one.limit, 2),
+            figures.number(one.adjusted, 2),
+            "moved" if one.drifted else "",
+            one.words,
+        )
+        for one in shown
+    ]
+    return display.table(("feature", "psi", "limit", "p", "", "what moved"), rows, right=("psi", "limit", "p"))
+
+
+def _decisions(decisions: Sequence[Decision]) -> RenderableType:
+    rows = [
+        (figures.moment(one.at), DONE[one.action] if one.acted else f"no {one.action}", one.reason)
+        for one in decisions[:DECISIONS]
+    ]
+    return display.table(("at", "did", "why"), rows)

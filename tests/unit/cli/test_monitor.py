@@ -1,0 +1,161 @@
+"""`tidemill monitor`: the newest window in words, its history, and looking now."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tidemill import keys
+from tidemill.monitoring_contracts import (
+    Decision,
+    FeatureDrift,
+    Finding,
+    MonitorPoint,
+    QualityFigure,
+    ServiceFigures,
+)
+from tidemill_cli import monitor_view
+from tidemill_cli.verbs import monitor
+
+MOVED = Finding("drift", "alert", "tenure", "tenure has moved: index 0.61", 0.61, 0.25, "2026-11-22T00:00:00Z")
+SLOW = Finding("latency", "warn", "", "95% of the calls took up to 1,200 ms")
+
+
+def point(day, psi, *findings, version=2, **changes):
+    """A window of one day of November 2026."""
+    drift = FeatureDrift(
+        "tenure", 900, psi, 0.3, 0.9, "kolmogorov_smirnov", 0.4, 0.001, 0.002, 0.1, psi > 0.1, 0.7, "it fell"
+    )
+    made = {
+        "sufficient": True,
+        "features": (drift,),
+        "quality": (
+            QualityFigure("roc_auc", "measured", 0.71, 0.66, 0.76, 300, 0.84),
+            QualityFigure("roc_auc", "estimated", 0.80, 0.77, 0.83, 900, 0.84),
+        ),
+        "service": ServiceFigures(950, 9, 5, 12.0, 40.0, 90.0, 0.0021, None, 61.0),
+        "weighted_drift": psi,
+        "findings": findings,
+    }
+    start, end = (f"2026-11-{one}T00:00:00Z" for one in (day - 1, day))
+    return MonitorPoint("churn", version, start, end, 900, **(made | changes))
+
+
+class Records:
+    """Points and decisions as the registry gives them: newest first."""
+
+    def __init__(self, points=(), decisions=()):
+        self.kept, self.made, self.asked = points, decisions, []
+
+    def points(self, model, version=None, limit=200, since="", shadow=None):
+        self.asked.append((model, version, since, shadow))
+        return [one for one in self.kept if version in (None, one.version) and one.end >= since]
+
+    def decisions(self, model, limit=200, since=""):
+        return list(self.made)
+
+
+@pytest.fixture
+def watched(world):
+    """A world whose churn version 2 is in service and has moved."""
+    world.registry.alias_of["churn"]["champion"] = 2
+    decisions = (
+        Decision("d1", "churn", 2, "2026-11-24T00:05:00Z", "drift", "alert", True, "tenure has moved", "x"),
+        Decision("d2", "churn", 2, "2026-11-24T00:05:00Z", "drift", "retrain", False, "one ran 2 h ago", "x"),
+    )
+    world.monitoring = Records((point(24, 0.61, SLOW, MOVED), point(23, 0.3, MOVED), point(22, 0.02)), decisions)
+    return world
+
+
+def test_newest_window_is_told_in_words_with_the_gravest_finding_first(watched):
+    code, out, _ = watched.tidemill("monitor", "churn")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0] == "churn version 2 · needs attention"
+    assert lines[3] == "  ✗ tenure has moved: index 0.61 (drift, since 2026-11-22 00:00:00)"
+    assert lines[4] == "  ! 95% of the calls took up to 1,200 ms (latency)"
+    assert "0.7100 (0.6600 to 0.7600) measured on 300; 0.8400 at release" in out
+    assert "950, 9 failed, 5 refused" in out
+    assert "history of 3 windows" in out
+    assert "▁▄█  0.0200 to 0.610" in out
+
+
+def test_decisions_say_what_was_done_and_what_was_not(watched):
+    _, out, _ = watched.tidemill("monitor", "churn")
+    assert "alerted" in out
+    assert "no retrain" in out
+    assert "one ran 2 h ago" in out
+
+
+def test_only_the_version_in_service_is_shown_and_not_what_nobody_got(watched):
+    watched.registry.alias_of["churn"]["champion"] = 3
+    _, out, _ = watched.tidemill("monitor", "churn")
+    assert out.startswith("nothing has been seen of churn yet (version 3 is in service)")
+    assert watched.monitoring.asked == [("churn", 3, "", False)]
+
+
+@pytest.mark.parametrize(
+    ("newest", "words"),
+    [
+        (point(24, 0.02), "steady"),
+        (point(24, 0.02, SLOW), "worth watching"),
+        (point(24, 0.02, sufficient=False), "too few predictions to judge"),
+    ],
+)
+def test_first_line_says_how_it_stands(watched, newest, words):
+    watched.monitoring.kept = (newest,)
+    assert watched.tidemill("monitor", "churn")[1].splitlines()[0] == f"churn version 2 · {words}"
+
+
+def test_json_holds_the_whole_history_oldest_first(watched):
+    document = json.loads(watched.tidemill("monitor", "churn", "--json")[1])
+    assert [one["end"] for one in document["points"]] == [f"2026-11-{day}T00:00:00Z" for day in (22, 23, 24)]
+    assert [one["acted"] for one in document["decisions"]] == [True, False]
+
+
+def test_since_takes_a_time_or_how_long_ago(watched):
+    document = json.loads(watched.tidemill("monitor", "churn", "--since", "2026-11-23", "--json")[1])
+    assert len(document["points"]) == 2
+    watched.tidemill("monitor", "churn", "--since", "36h")
+    asked = datetime.fromisoformat(watched.monitoring.asked[-1][2])
+    assert abs(datetime.now(UTC) - timedelta(hours=36) - asked) < timedelta(minutes=5)
+    code, _, err = watched.tidemill("monitor", "churn", "--since", "lately")
+    assert code == 1
+    assert "write 36h, 7d, 2026-03-04" in err
+
+
+def test_look_starts_the_state_machine_for_this_model_and_waits(watched, a_step):
+    watched.executions.looks = [(([a_step("Watch")]), ("SUCCEEDED", "", "", '{"failures": []}'))]
+    assert watched.tidemill("monitor", "churn", "--look")[0] == 0
+    ((machine, value),) = watched.executions.started
+    assert machine.endswith(":tidemill-monitoring")
+    assert value == {"model": "churn"}
+
+
+def test_a_look_that_fails_says_where(watched, a_step):
+    watched.executions.looks = [([a_step("Watch")], ("FAILED", "LookFailed", "summarize: no such bucket"))]
+    code, _, err = watched.tidemill("monitor", "churn", "--look")
+    assert code == 1
+    assert "summarize: no such bucket" in err
+
+
+def test_open_downloads_the_report(watched, monkeypatch):
+    shown = []
+    monkeypatch.setattr("tidemill_cli.reports.show", shown.append)
+    code, _, err = watched.tidemill("monitor", "churn", "--open")
+    assert code == 1
+    assert "`tidemill monitor churn --look` looks at it now" in err
+    watched.objects.put("tidemill-artifacts", keys.monitor_report("churn"), b"<html>")
+    assert watched.tidemill("monitor", "churn", "--open")[0] == 0
+    assert shown[0].read_bytes() == b"<html>"
+
+
+def test_sparkline_scales_to_its_own_values_and_leaves_gaps():
+    assert monitor_view.sparkline([0, 1, None, 7]) == "▁▂ █"
+    assert monitor_view.sparkline([3, 3]) == "▁▁"
+    assert monitor_view.sparkline([None]) == ""
+
+
+def test_spans_are_hours_or_days():
+    kind = monitor.Since()
+    assert kind.convert("2026-11-23T05:00:00+02:00", None, None) == "2026-11-23T03:00:00Z"
