@@ -110,6 +110,9 @@ class Releases:
                 model, CHAMPION, version, before, actor, reason, at, action="promote", run_id=made.run_id
             )
             return Promotion(model, version, before, None)
+        self.registry.move_alias(
+            model, CHALLENGER, version, self.registry.alias(model, CHALLENGER), actor, reason, at, run_id=made.run_id
+        )
         request = RolloutRequest(id, model, version, made.run_id, actor, reason, strategy)
         self.executions.start(self.machine, id, {"rollout": request})
         return Promotion(model, version, before, id)
