@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -220,7 +221,7 @@ def _summary(
         faults=_top(Counter(call.error[:FAULT_LENGTH] for call in calls if call.error), FAULTS),
         latency=tuple(np.bincount(places, minlength=len(LATENCY_EDGES) + 1).tolist()),
         latency_total=math.fsum(latencies.tolist()),
-        columns=tuple(column.count([row.get(column.name, _ABSENT) for row in inputs]) for column in columns),
+        columns=tuple(map(_Column.count, columns, _by_column(inputs, [column.name for column in columns]))),
         outputs={name: output_bins.count(values, edges) for name, values in outputs.items()} if edges else {},
         labels=_labels(said),
         output_total=total,
@@ -231,6 +232,18 @@ def _summary(
         sample=_sample(answered),
         chosen=chosen_of(said, signature, edges) if said is not None and edges else {},
     )
+
+
+def _by_column(inputs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[list[Any]]:
+    """The values of each column, row by row, `_ABSENT` where a row does not have the field."""
+    if len(names) < 2:
+        return [[row.get(name, _ABSENT) for row in inputs] for name in names]
+    try:
+        # Three times as fast as column by column; nearly always no field is absent.
+        found = list(map(list, zip(*map(itemgetter(*names), inputs), strict=True)))
+    except KeyError:
+        return [[row.get(name, _ABSENT) for row in inputs] for name in names]
+    return found or [[] for _ in names]
 
 
 def _labels(said: Prediction | None) -> dict[str, int]:
