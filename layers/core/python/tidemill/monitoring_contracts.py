@@ -153,6 +153,23 @@ class Labelled:
     absolute_errors: tuple[int, ...] = ()  #: rows in each bin of `rules.output_bins.error_edges(metrics["rmse"])`
 
 
+@dataclass(frozen=True)
+class HourPart:
+    """One part of the counts of an hour's captures."""
+
+    hour: str  #: `2026-03-04T05`
+    number: int  #: from 0, in the order in which parts were begun
+    counted: bool = False  #: false when it was claimed, and not counted yet
+
+
+@dataclass(frozen=True)
+class PartClaim:
+    """`files.json` of a part: which capture files it counts, by their names in the hour."""
+
+    files: tuple[str, ...]
+    earlier: tuple[str, ...] = ()  #: those of all parts before it
+
+
 # --- one point of the time series --------------------------------------------------------------
 
 
@@ -239,6 +256,11 @@ class MonitorPoint:
     findings: tuple[Finding, ...] = ()
     weighted_drift: float = 0.0  #: mean of the features' psi, weighted by importance
     usd: float = 0.0  #: what this watching has cost
+    looked_at: str = ""  #: the look that made it
+    #: What it was counted from: a mark that changes with the window's predictions; of a window by rows, how many of each
+    #: hour's counts its version's windows have used up, as in `2026-03-04T05=3 2026-03-04T06=1`.
+    parts: str = ""
+    labels: str = ""  #: a mark that changes with the window's labels
     format_version: int = 1
 
 
@@ -262,6 +284,7 @@ class WatchState:
     looked_at: str  #: the newest look, UTC
     hour: str = ""  #: `2026-03-04T05`: captures of earlier hours have all been counted, late ones apart
     ledger: str = ""  #: key of the newest ledger file whose actuals have been joined
+    beside: tuple[str, ...] = ()  #: others of the same second as that file that have been joined, too
     waiting: tuple[str, ...] = ()  #: ledger files with actuals whose predictions have not been seen yet
     totals: dict[str, Totals] = field(default_factory=dict)  #: version -> everything that was counted, for counters
     revision: int = 1
@@ -306,6 +329,10 @@ class Decided:
 
 
 # --- decisions ---------------------------------------------------------------------------------
+
+#: The reason of a decision that is being done. A process that ends meanwhile leaves it so; after a while it is taken
+#: again.
+BEGUN = "it was begun, and nobody knows whether it was done"
 
 
 @dataclass(frozen=True)
