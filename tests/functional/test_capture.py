@@ -17,17 +17,33 @@ from tidemill.aws.registry import Registry
 from tidemill.contracts import Capture
 from tidemill.errors import StorageError
 
+from .conftest import Inbox
+
 ARTIFACTS = "tidemill-artifacts"
 BAD = ["9b1d2f30-3b5e-4c44-8c11-0a5d0f1e2d3c", "c0ffee00-3b5e-4c44-8c11-0a5d0f1e2d3c"]
 
 
 @pytest.fixture
-def capture(stage: Callable[..., ModuleType], objects: Objects, table: str) -> ModuleType:
-    return stage("capture", artifact_bucket=ARTIFACTS, table=table)
+def capture(stage: Callable[..., ModuleType], objects: Objects, table: str, inbox: Inbox) -> ModuleType:
+    return stage("capture", artifact_bucket=ARTIFACTS, table=table, shadow_queue=inbox.url)
 
 
 def no_review(item: Capture) -> None:
     raise AssertionError(f"{item} is not to be reviewed")
+
+
+def no_copy(body: str) -> None:
+    raise AssertionError(f"{body} is for no challenger")
+
+
+def test_predictions_that_a_challenger_is_to_answer_too_are_handed_on(
+    capture: ModuleType, event: Callable[[str], Any], inbox: Inbox
+) -> None:
+    messages = event("sqs_captures")["Records"][:2]
+    rows = [row | {"shadow": 4} for row in json.loads(messages[0]["body"])]
+    messages[0]["body"] = json.dumps(rows)
+    assert capture.handler({"Records": messages}, None) == {"batchItemFailures": []}
+    assert inbox.read() == [rows]
 
 
 def test_what_the_model_is_not_sure_of_waits_for_a_person_once(
@@ -89,7 +105,7 @@ def test_only_the_messages_of_a_file_that_could_not_be_written_come_again(
 
     monkeypatch.setattr(objects, "put", refuses_houses)
     good = event("sqs_captures")["Records"][:4]
-    assert capture_files.write(good, ARTIFACTS, objects, no_review, warnings.append) == [
+    assert capture_files.write(good, ARTIFACTS, objects, no_review, no_copy, warnings.append) == [
         "5fea7756-0ea4-451a-a703-a558b933e274"
     ]
     assert "captures/houses/dt=2026-03-04/hour=05" not in kept(objects)
@@ -100,5 +116,7 @@ def test_a_message_with_one_bad_row_is_kept_in_no_part(objects: Objects, event: 
     message = event("sqs_captures")["Records"][0]
     message["body"] = message["body"].replace('"version": 3', '"version": "three"', 1)
     message["body"] = message["body"].replace("p1-0", "p1-9")
-    assert capture_files.write([message], ARTIFACTS, objects, no_review, lambda _: None) == [message["messageId"]]
+    assert capture_files.write([message], ARTIFACTS, objects, no_review, no_copy, lambda _: None) == [
+        message["messageId"]
+    ]
     assert kept(objects) == {}

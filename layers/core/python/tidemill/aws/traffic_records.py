@@ -19,11 +19,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tidemill.aws.registry_table import ATTEMPTS, AuditEvent, Item, RegistryTable, backoff
+from tidemill.contracts import loads
 from tidemill.errors import ContractError, NotFound, StorageError, TrafficConflict
-from tidemill.release_contracts import Share, Traffic
 
 if TYPE_CHECKING:
     from tidemill.aws.registry import Registry
+    from tidemill.release_contracts import Traffic
 
 
 class TrafficRecords(RegistryTable):
@@ -31,7 +32,13 @@ class TrafficRecords(RegistryTable):
 
     def traffic(self, model: str) -> Traffic | None:
         """How a model's calls are spread, or None when nobody has said. Raises StorageError."""
-        return self._document(Traffic, _key(model))
+        item = self._item(_key(model))
+        if item is None:
+            return None
+        # Imported for a record that is there: a cold start of predict that finds none has no time for it.
+        from tidemill.release_contracts import Traffic
+
+        return loads(Traffic, item["document"])
 
     def set_traffic(
         self,
@@ -126,6 +133,8 @@ def spread(
     ContractError, TrafficConflict, StorageError
         as `TrafficRecords.set_traffic`.
     """
+    from tidemill.release_contracts import Share, Traffic
+
     known = {record.version for record in registry.versions(model)}
     champion = registry.alias(model, "champion")
     if champion is None:

@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tidemill.errors import InputRefused, LookupFailed, NotFound, RequestTooLarge, StorageError
 from tidemill.serving.endpoint import Endpoint
+from tidemill.serving.refusals import refusal
 from tidemill.serving.traffic import Assignment
 
 
@@ -51,26 +51,13 @@ def answer(view: View, endpoint: Callable[[], Endpoint], call: Call, fault: Call
     fault
         takes a sentence for the log when the failure is ours; called while the error is being handled.
     """
-    kind = ""
     try:
         call.began = endpoint().clock()
         return 200, view(endpoint(), call)
-    except RequestTooLarge as error:
-        status, message = 413, str(error)
-    except InputRefused as error:
-        status, message = 400, str(error)
-    except NotFound as error:
-        status, message = 404, str(error)
-    except LookupFailed as error:
-        fault("answered 503: features could not be looked up")
-        status, message = 503, str(error)
-    except StorageError:
-        fault("answered 503: nothing that could serve is in memory")
-        status, message = 503, "the model cannot be read at the moment: try again in a few seconds"
     except Exception as error:
-        fault("answered 500")
-        status, message = 500, "the call failed for a reason that is not in the request: the log has the details"
-        kind = f" ({type(error).__name__})"
+        told = refusal(error)
+        if told.logged:
+            fault(told.logged)
     if call.recorded_for is not None:
-        endpoint().record_refusal(call.recorded_for, call.id, call.time, call.began, status, message + kind)
-    return status, json.dumps({"error": message})
+        endpoint().record_refusal(call.recorded_for, call.id, call.time, call.began, told.status, told.recorded)
+    return told.status, json.dumps({"error": told.message})

@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tidemill.contracts import Capture, Signature, loads
 from tidemill.errors import NotFound, StorageError
-from tidemill.release_contracts import Traffic
 from tidemill.serving import captures, outputs, traffic
 from tidemill.serving.feature_lookup import LookUp
 from tidemill.serving.model_cache import ModelCache
@@ -23,6 +22,9 @@ from tidemill.serving.prediction import Prediction
 from tidemill.serving.scoring import Model
 from tidemill.serving.served import Served, VersionFacts
 from tidemill.serving.traffic import Assignment
+
+if TYPE_CHECKING:
+    from tidemill.release_contracts import Traffic
 
 CHAMPION = "champion"
 #: The files of a model version that serving reads.

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tidemill.errors import InputRefused
-from tidemill.release_contracts import Traffic, Why
+
+if TYPE_CHECKING:
+    from tidemill.release_contracts import Traffic, Why
 
 #: The longest routing key, in characters.
 MAX_KEY = 256
