@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tidemill.aws.monitoring_records import MonitoringRecords
     from tidemill.aws.objects import Objects
     from tidemill.aws.registry import Registry
+    from tidemill.aws.traffic_records import TrafficRecords
     from tidemill_cli.prediction_api import PredictionApi
     from tidemill_cli.stack import Stack
 
@@ -58,6 +59,13 @@ class Session:
         from tidemill.aws.monitoring_records import MonitoringRecords
 
         return MonitoringRecords(self.stack.client("dynamodb"), self.output("Table"))
+
+    @functools.cached_property
+    def traffic(self) -> TrafficRecords:
+        """How the models' calls are spread over their versions."""
+        from tidemill.aws.traffic_records import TrafficRecords
+
+        return TrafficRecords(self.stack.client("dynamodb"), self.output("Table"))
 
     @functools.cached_property
     def executions(self) -> Executions:
