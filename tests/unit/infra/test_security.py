@@ -113,6 +113,7 @@ def test_only_who_has_to_touches_the_data_bucket(resources: dict[str, Json]) -> 
         "ConcludeRole",
         "CaptureRole",
         "ActualsRole",
+        "ApiRole",
         "ShadowRole",
         "MonitoringStateMachineRole",
         "RolloutStateMachineRole",

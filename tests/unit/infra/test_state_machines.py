@@ -13,6 +13,7 @@ from cfnlint import lint_all
 from tidemill import errors
 from tidemill.contracts import (
     CandidateRef,
+    Deployed,
     Failure,
     FeatureBatch,
     Ingested,
@@ -26,12 +27,17 @@ from tidemill.contracts import (
 )
 from tidemill.monitoring_contracts import Due, Summarized
 
+from tidemill.release_contracts import RolloutRequest, RolloutStep
+
 from .conftest import ROOT, Json, expressions, states
 
 SERVICE_ERRORS = {
     *("Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"),
     *("Lambda.ClientExecutionTimeoutException", "Lambda.TooManyRequestsException"),
 }
+#: States that a failure may pass on its way to the conclusion.
+ON_THE_WAY = {"TakeBack", "TimeLeft"}
+START_EXECUTION = "arn:aws:states:::states:startExecution"
 #: What MiniStack, LocalStack or moto does not do as AWS does.
 NOT_EVERYWHERE = {"ItemBatcher", "ResultWriter", "HeartbeatSeconds", "HeartbeatSecondsPath", "ToleratedFailureCount"}
 
@@ -128,9 +134,11 @@ def test_nothing_is_used_that_does_not_run_everywhere(definition: Json) -> None:
 
 def test_every_task_ends_before_its_function_is_stopped(definition: Json, functions: dict[str, Json]) -> None:
     for name, task in tasks(definition).items():
+        if task["Resource"] == START_EXECUTION:
+            continue
         stage = task["Arguments"]["FunctionName"].rpartition(":")[2].removesuffix("Function").lower()
         if task["Resource"].endswith(".waitForTaskToken"):
-            assert task["TimeoutSeconds"] == "{% $ceil($registered.approval_hours * 3600) %}"
+            assert "$registered.approval_hours" in task["TimeoutSeconds"]
         else:
             assert 0 < task["TimeoutSeconds"] < functions[stage]["Timeout"], name
 
@@ -141,7 +149,9 @@ def test_only_errors_of_the_service_are_retried_and_not_all_at_once(definition: 
             assert "Retry" not in state, name
             continue
         (retrier,) = state["Retry"]
-        assert set(retrier["ErrorEquals"]) == SERVICE_ERRORS, name
+        # Starting an execution calls no function of ours: whatever fails is the service's.
+        expected = {"States.TaskFailed"} if state["Resource"] == START_EXECUTION else SERVICE_ERRORS
+        assert set(retrier["ErrorEquals"]) == expected, name
         assert retrier["JitterStrategy"] == "FULL"
         assert retrier["BackoffRate"] > 1
         assert 0 < retrier["MaxDelaySeconds"] <= 300
@@ -166,7 +176,7 @@ def test_every_failure_reaches_the_conclusion(definition: Json, machine: str) ->
             *named, last = state["Catch"]
             assert last["ErrorEquals"] == ["States.ALL"], name
             assert all("States.ALL" not in catcher["ErrorEquals"] for catcher in named), name
-            assert {catcher["Next"] for catcher in state["Catch"]} == {"Conclude"}, name
+            assert {catcher["Next"] for catcher in state["Catch"]} <= {"Conclude", *ON_THE_WAY}, name
     assert "Catch" not in definition["States"]["Conclude"]
 
 
@@ -192,6 +202,11 @@ def run() -> Json:
 @pytest.fixture
 def training(template: Json) -> Json:
     return json.loads((ROOT / "infra" / "training.asl.json").read_text())["States"]
+
+
+@pytest.fixture
+def rollout(template: Json) -> Json:
+    return json.loads((ROOT / "infra" / "rollout.asl.json").read_text())["States"]
 
 
 @pytest.fixture
@@ -243,13 +258,8 @@ def test_another_round_follows_as_long_as_it_has_candidates(training: Json, run:
 def test_a_failure_says_stage_error_and_cause(definition: Json, error: Json) -> None:
     for name, state in definition["States"].items():
         for catcher in state.get("Catch", []):
-            bindings = {"states": {"errorOutput": error}, "registered": {"approval_hours": 72}}
-            failure = from_json(Failure, evaluate(catcher["Output"], **bindings)["failure"])
-            if catcher["ErrorEquals"] == ["States.Timeout"]:
-                assert failure == Failure(
-                    "approve", "ApprovalRejected", "nobody decided about the release within 72 hours"
-                )
-            else:
+            if catcher["Next"] != "TimeLeft":
+                failure = from_json(Failure, evaluate(catcher["Output"], states={"errorOutput": error})["failure"])
                 assert (failure.error, failure.cause) == (error["Error"], error.get("Cause", "")), name
 
 
@@ -259,29 +269,101 @@ def test_a_person_is_asked_when_register_says_so(training: Json, hours: float | 
     (choice,) = training["ApprovalAsked"]["Choices"]
     assert evaluate(choice["Condition"], states={"input": registered}) is asked
     if hours is not None:
-        seconds = evaluate(training["Approve"]["TimeoutSeconds"], registered=registered)
+        seconds = evaluate(training["Approve"]["TimeoutSeconds"], registered=registered, asked=0)
         assert seconds == int(seconds) == max(1, -(-hours * 3600 // 1))
+
+
+@pytest.mark.parametrize(
+    ("reminder", "waits"), [(0.0, [72]), (24.0, [24, 24, 24]), (30.0, [30, 30, 12]), (100.0, [72])]
+)
+def test_people_are_reminded_until_their_time_is_up(training: Json, reminder: float, waits: list[int]) -> None:
+    registered = to_json(Registered("churn", 3, 72.0, reminder))
+    (timeout,) = [catcher for catcher in training["Approve"]["Catch"] if catcher["ErrorEquals"] == ["States.Timeout"]]
+    asked, waited = evaluate(training["Register"]["Assign"], states={"result": {"Payload": registered}})["asked"], []
+    while True:
+        waited.append(evaluate(training["Approve"]["TimeoutSeconds"], registered=registered, asked=asked) / 3600)
+        asked = evaluate(timeout["Assign"], asked=asked)["asked"]
+        (again,) = training[timeout["Next"]]["Choices"]
+        if not evaluate(again["Condition"], registered=registered, asked=asked):
+            break
+        assert again["Next"] == "Approve"
+    assert waited == waits
+    nobody = training[training[timeout["Next"]]["Default"]]
+    failure = from_json(Failure, evaluate(nobody["Output"], registered=registered)["failure"])
+    assert (failure.stage, failure.error) == ("approve", "ApprovalRejected")
+    assert failure.cause == "not enough people approved the release within 72 hours"
+    assert nobody["Next"] == "Conclude"
 
 
 def test_the_conclusion_gets_the_failure_or_null(training: Json, run: Json) -> None:
     context = {"Execution": {"Input": {"run": run}, "Id": "arn:execution"}}
     failure = {"stage": "train", "error": "CandidateFailed", "cause": ""}
-    for given, expected in (({"model": "churn", "version": 1}, None), ({"failure": failure}, failure)):
+    live, let_in = (to_json(Deployed("churn", 2, "champion", 1, rollout)) for rollout in (False, True))
+    for given, expected, rolling_out in (
+        (live, None, False),
+        (let_in, None, True),
+        ({"failure": failure}, failure, False),
+    ):
         payload = evaluate(training["Conclude"]["Arguments"]["Payload"], states={"input": given, "context": context})
-        assert payload == {"run": run, "failure": expected, "execution": "arn:execution"}
+        assert payload == {
+            "run": run,
+            "failure": expected,
+            "rolling_out": rolling_out,
+            "execution": "arn:execution",
+        }
 
 
 @pytest.mark.parametrize("status", ["LIVE", "REFUSED_DATA", "REFUSED_BY_GATE", "FAILED"])
 def test_only_a_failed_run_fails_its_execution(definition: Json, machine: str, status: str) -> None:
     if machine == "monitoring":
         pytest.skip("a look has no status")
-    (choice,) = definition["States"]["Concluded"]["Choices"]
+    choice = definition["States"]["Concluded"]["Choices"][0]
     concluded = {"input": {"status": status, "reason": "because"}}
     assert evaluate(choice["Condition"], states=concluded) is (status == "FAILED")
     failed = definition["States"][choice["Next"]]
     assert failed["Type"] == "Fail"
     assert evaluate(failed["Cause"], states=concluded) == "because"
     assert definition["States"][definition["States"]["Concluded"]["Default"]] == {"Type": "Pass", "End": True}
+
+
+def test_a_rollout_is_started_once_the_run_has_been_concluded(training: Json, run: Json) -> None:
+    run |= {"started_by": "ada"}
+    _, rolling = training["Concluded"]["Choices"]
+    assert evaluate(rolling["Condition"], states={"input": {"status": "ROLLING_OUT"}}) is True
+    assert evaluate(rolling["Condition"], states={"input": {"status": "LIVE"}}) is False
+    deployed = evaluate(
+        training["Deploy"]["Assign"],
+        states={"result": {"Payload": to_json(Deployed("churn", 2, "challenger", 1, True))}},
+    )
+    given = {"context": {"Execution": {"Input": {"run": run}}}}
+    start = evaluate(training[rolling["Next"]]["Arguments"], states=given, **deployed)
+    request = from_json(RolloutRequest, start["Input"]["rollout"])
+    assert request == RolloutRequest("0" * 32, "churn", 2, "0" * 32, "ada", f"run {'0' * 32} passed its gates")
+    assert start["Name"] == request.id
+
+
+@pytest.mark.parametrize(
+    ("state", "following"),
+    [("SHADOW", "Bake"), ("BAKING", "Bake"), ("PROMOTED", "Conclude"), ("ROLLED_BACK", "RolledBack")],
+)
+def test_a_rollout_is_looked_at_until_it_has_ended(rollout: Json, state: Any, following: str) -> None:
+    looked = to_json(RolloutStep("0" * 32, state, 7, "because"))
+    ways = [way["Next"] for way in rollout["Looked"]["Choices"] if evaluate(way["Condition"], states={"input": looked})]
+    assert [*ways, rollout["Looked"]["Default"]][0] == following
+    if following == "Bake":
+        assert evaluate(rollout["Bake"]["Seconds"], states={"input": looked}) == 7
+        assert rollout["Bake"]["Next"] == "Rollout"
+
+
+def test_a_version_that_was_taken_back_is_concluded_with_the_reason(rollout: Json) -> None:
+    looked = to_json(RolloutStep("0" * 32, "ROLLED_BACK", 0, "it failed"))
+    failure = evaluate(rollout["RolledBack"]["Output"], states={"input": looked})["failure"]
+    assert from_json(Failure, failure) == Failure("rollout", "RolledBack", "it failed")
+    given = {"input": {"failure": failure}, "context": {"Execution": {"Input": {"rollout": {"id": "1"}}}}}
+    for name in ("TakeBack", "Conclude"):
+        payload = evaluate(rollout[name]["Arguments"]["Payload"], states=given)
+        assert payload == {"rollout": {"id": "1"}, "failure": failure}
+    assert evaluate(rollout["TakeBack"]["Output"], states=given) == {"failure": failure}
 
 
 def test_the_slices_come_from_the_manifest_of_the_plan(scoring: Json, run: Json) -> None:
