@@ -26,7 +26,6 @@ from tidemill.contracts import (
     to_json,
 )
 from tidemill.monitoring_contracts import Due, Summarized
-
 from tidemill.release_contracts import RolloutRequest, RolloutStep
 
 from .conftest import ROOT, Json, expressions, states
