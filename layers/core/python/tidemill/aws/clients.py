@@ -16,6 +16,7 @@ from tidemill.aws import metering
 if TYPE_CHECKING:
     from botocore.config import Config
     from botocore.session import Session
+    from mypy_boto3_apigateway import APIGatewayClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
@@ -75,6 +76,11 @@ def sns() -> SNSClient:
 def eventbridge() -> EventBridgeClient:
     """Amazon EventBridge."""
     return cast("EventBridgeClient", _client("events"))
+
+
+def apigateway() -> APIGatewayClient:
+    """Amazon API Gateway; for calls that somebody waits for."""
+    return cast("APIGatewayClient", _client("apigateway", QUICK))
 
 
 def stepfunctions() -> SFNClient:
