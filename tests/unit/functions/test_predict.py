@@ -559,10 +559,11 @@ def test_a_masked_input_is_recorded_as_its_token_only(masked, world, call):
         {"instances": [["planted@example.com"]]},
     ],
 )
-def test_no_refusal_quotes_a_masked_input(masked, call, capfd, body):
+def test_no_refusal_quotes_a_masked_input(masked, world, call, capfd, body):
     status, _, document = call(event("api_predict_rows", body))
     assert status == 400
-    assert "planted" not in json.dumps(document) + "".join(capfd.readouterr())
+    assert len(world.messages) == 1
+    assert "planted" not in json.dumps([document, world.messages]) + "".join(capfd.readouterr())
 
 
 def test_a_token_is_taken_as_it_is(masked, world, call):
