@@ -46,6 +46,11 @@ class Functions:
             raise FunctionFailed(f"{function} failed: {_message(result)}")
         return result
 
+    def start(self, function: str, payload: Any) -> None:
+        """Call a function with a JSON value and wait for nothing but that the call is taken. Raises StorageError."""
+        with translated(f"start {function}"):
+            self._lambda.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(payload).encode())
+
     def configuration(self, function: str) -> Configuration:
         """Memory and architecture of a function. Raises StorageError."""
         with translated(f"read the configuration of {function}"):

@@ -17,9 +17,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
+from tidemill import keys
 from tidemill.aws.registry import Registry, RunRecord
 from tidemill.aws.registry_table import ATTEMPTS, Item, RegistryTable, backoff, pack
-from tidemill.contracts import dumps, loads
+from tidemill.contracts import Run, dumps, loads
 from tidemill.errors import NotFound, StorageError
 from tidemill.monitoring_contracts import PastTraining, Retraining
 
@@ -103,6 +104,17 @@ class RetrainingRecords(RegistryTable):
         Raises NotFound, StorageError.
         """
         self._change(retraining.model, retraining.id, lambda kept: dataclasses.replace(retraining, run_id=kept.run_id))
+
+    def claimed(self, run: Run) -> Run:
+        """The run as a retraining's when its table is the one that a retraining has composed, else as it is.
+
+        What a person uploads under such a name is a person's. Raises ContractError, StorageError.
+        """
+        retraining_id = keys.retraining_of(keys.parse_upload(run.source.key).file)
+        retraining = self.claim_run(run.project, retraining_id, run.run_id) if retraining_id else None
+        if retraining is None:
+            return run
+        return dataclasses.replace(run, started_by=retraining.by, retraining=retraining.id)
 
     def claim_run(self, model: str, retraining_id: str, run_id: str) -> Retraining | None:
         """Say which run the table of a retraining has started, and return the retraining.

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
-from tidemill.contracts import dumps, instant
-from tidemill.monitoring_contracts import ActionName, Decision, Finding, FindingKind, MonitorPoint
+from tidemill.contracts import Capture, dumps, instant
+from tidemill.monitoring_contracts import BEGUN, ActionName, Decision, Finding, FindingKind, MonitorPoint
 from tidemill.spec import Rule
 
 #: A window is decided about for so long after its end, so that a look that comes late still tells what it found; what
@@ -23,10 +22,10 @@ RECENT = timedelta(hours=24)
 STATISTICAL: frozenset[FindingKind] = frozenset(
     {"drift", "prediction_drift", "domain_drift", "data_quality", "estimated_quality", "quality"}
 )
-#: What a decision says between being taken and being done. A process that ends in between leaves it so; after a while
-#: the decision is taken again.
-BEGUN = "it was begun, and nobody knows whether it was done"
+#: A decision that has been under way for so long is taken again.
 ABANDONED = timedelta(minutes=10)
+#: Decisions that are read back, at most: some hundred days of several rules an hour.
+MOST = 10_000
 #: Sentences of findings in a reason.
 QUOTED = 3
 
@@ -80,14 +79,31 @@ def decide(
     return tuple(decisions)
 
 
-def begun(decision: Decision) -> Decision:
-    """The decision while it is being done."""
-    return replace(decision, acted=False, reason=BEGUN)
+def since(rules: Iterable[Rule], label_days: float, now: str) -> str:
+    """Decisions about windows that ended before this matter no more: cooldowns are over, no label comes any more."""
+    rest = max((rule.cooldown_hours for rule in rules), default=0.0)
+    return instant(datetime.fromisoformat(now) - RECENT - timedelta(days=label_days, hours=rest))
 
 
-def not_done(decision: Decision, why: str) -> Decision:
-    """The decision, not acted on after all."""
-    return replace(decision, acted=False, reason=why)
+def known(past: Iterable[Decision], decision: Decision) -> Decision | None:
+    """The decision as it was taken before, or None."""
+    return next((one for one in past if one.id == decision.id), None)
+
+
+def with_newer(past: Iterable[Decision], decision: Decision) -> list[Decision]:
+    """The past with a decision that was made or made again."""
+    return [decision, *(one for one in past if one.id != decision.id)]
+
+
+def sureness(capture: Capture) -> float | None:
+    """How sure the model was of a recorded prediction, comparable among those of one version; None when it cannot say.
+
+    The label's probability; of a value, the model's own error scale with a minus.
+    """
+    prediction = capture.prediction
+    if isinstance(prediction, dict) and prediction.get("probabilities"):
+        return float(max(prediction["probabilities"]))
+    return None if capture.scale is None else -capture.scale
 
 
 def _decision(

@@ -8,7 +8,8 @@ that nobody has recorded another one meanwhile (`aws/retraining_records.py`). St
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tidemill.contracts import dumps, instant
@@ -25,6 +26,61 @@ TO_END = timedelta(hours=24)
 BY_HAND = frozenset({"hand", "backfill"})
 #: Who asks when a rule or schedule does.
 NOBODY = "tidemill"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a project says of training by itself, at a moment.
+
+    Parameters
+    ----------
+    now
+        UTC, ISO 8601.
+    expected_usd
+        what a training is expected to cost.
+    """
+
+    model: str
+    options: RetrainingOptions
+    now: str
+    expected_usd: float
+
+    def may(self, past: Sequence[PastTraining], labels: int, base: str) -> str | None:
+        """Why a training not by hand may not be started now; None when it may.
+
+        Parameters
+        ----------
+        labels
+            predictions with a known outcome since `base`.
+        base
+            when the last table of a person was uploaded.
+        """
+        return allowed(past, self.options, self.now, new_labels(past, labels, base), self.expected_usd)
+
+    def by_rule(self, decision: Decision, points: Iterable[MonitorPoint], labels: int) -> Retraining:
+        """The training that a decision asks for."""
+        return by_rule(decision, points, self.options, labels)
+
+    @property
+    def has_schedule(self) -> bool:
+        """Whether anything but rules and people starts trainings."""
+        return self.options.every_days is not None or self.options.every_labels is not None
+
+    def due(self, past: Sequence[PastTraining], labels: Callable[[], int], base: str) -> Retraining | None:
+        """The training that schedule or new labels ask for now, or None.
+
+        Parameters
+        ----------
+        labels
+            counts them; asked only when that decides something.
+        """
+        wanted = slot(past, self.options, base, self.now)
+        if wanted is not None:
+            return scheduled(self.model, self.now, self.options, wanted, labels())
+        if self.options.every_labels is None:
+            return None
+        counted = labels()
+        return by_labels(self.model, self.now, self.options, new_labels(past, counted, base), counted)
 
 
 # --- may it be? --------------------------------------------------------------------------------
@@ -200,6 +256,34 @@ def by_rule(decision: Decision, points: Iterable[MonitorPoint], options: Retrain
         start=start,
         findings=decision.findings,
         labels=labels,
+    )
+
+
+def window_start(asked: Retraining, options: RetrainingOptions) -> str | None:
+    """Where the data window of a retraining begins; None: from the beginning.
+
+    Who asks by hand for a window, or for drifted rows, and does not say since when, gets the project's window.
+    """
+    if asked.start is not None or asked.data == "all":
+        return asked.start
+    return _days_before(asked.end or asked.at, options.window_days)
+
+
+def new_share(asked: Retraining, options: RetrainingOptions) -> float | None:
+    """The least share of the new rows in the table; None: it is as it comes."""
+    return options.new_share if asked.data == "drifted_plus_old" else None
+
+
+def not_enough(asked: Retraining, rows: int, options: RetrainingOptions) -> str:
+    """Why so many new rows are not worth a training, or empty. To a person who asks for it, one is."""
+    if asked.trigger not in BY_HAND:
+        return too_few(rows, options) or ""
+    if rows:
+        return ""
+    window = f" from {asked.start or 'the beginning'} until {asked.end or 'now'}" if asked.start or asked.end else ""
+    return (
+        f"no prediction{window} has a known outcome that can be learned from: upload actuals with `tidemill actuals`, "
+        "or train on a table with `tidemill train`"
     )
 
 
