@@ -13,7 +13,7 @@ from tidemill.aws.rollouts import Rollouts
 from tidemill.contracts import Failure, from_json, instant, to_json
 from tidemill.monitoring import rollout_evidence
 from tidemill.release_contracts import Rollout, RolloutRequest, RolloutStep
-from tidemill.rules import outcomes, rollout
+from tidemill.rules import outcomes, rollout, rollout_plan
 from tidemill.spec import parse
 
 logger = Logger(service="rollout")
@@ -22,8 +22,8 @@ logger = Logger(service="rollout")
 def begin(request: RolloutRequest, rollouts: Rollouts, at: str) -> Rollout:
     """Begin the rollout as the run's spec says, or the project's when a person asks for it."""
     options = parse(json.loads(rollouts.spec(request))).rollout
-    plan = rollout.plan(dataclasses.replace(options, strategy=request.strategy or options.strategy))
-    begun = rollouts.begin(rollout.begun(request, plan, rollouts.champion(request.model), at))
+    plan = rollout_plan.plan(dataclasses.replace(options, strategy=request.strategy or options.strategy))
+    begun = rollouts.begin(rollout_plan.begun(request, plan, rollouts.champion(request.model), at))
     logger.info("begun", model=begun.model, version=begun.version, champion=begun.champion, steps=plan.steps)
     return begun
 

@@ -1,4 +1,4 @@
-"""Letting a version in step by step: how, what stops it, and what comes next.
+"""Letting a version in step by step: what stops it, and what comes next.
 
 Both versions are looked at over the same time and the same kind of calls, so what differs between them is the version.
 A stop needs evidence: the difference must be beyond what the project allows by more than chance, or else the small
@@ -17,9 +17,10 @@ from statistics import NormalDist
 from typing import Literal
 
 from tidemill.monitoring_contracts import LATENCY_EDGES, QualityFigure, Summary
-from tidemill.release_contracts import Freeze, Rollout, RolloutPlan, RolloutRequest, RolloutState, Signal
+from tidemill.release_contracts import Freeze, Rollout, RolloutPlan, Signal
 from tidemill.rules import drift, output_bins
-from tidemill.spec import LOWER_IS_BETTER, RolloutOptions
+from tidemill.rules.rollout_plan import situation
+from tidemill.spec import LOWER_IS_BETTER
 
 #: How often chance alone may stop a step in one look at one signal.
 CHANCE = 1e-3
@@ -62,61 +63,6 @@ class Move:
     kind: Literal["wait", "longer", "advance", "promote", "roll_back"]
     sentence: str
     wait_seconds: int = 0  #: until the next look; 0 when the rollout ends
-
-
-def plan(options: RolloutOptions) -> RolloutPlan:
-    """The steps that the spec asks for."""
-    share = options.share
-    if options.strategy == "all_at_once" or share >= 1:
-        steps: tuple[float, ...] = (1.0,)
-    elif options.strategy == "canary":
-        steps = (share, 1.0)
-    else:
-        steps = (*(round(share * step, 6) for step in range(1, math.ceil(1 / share - 1e-9))), 1.0)
-    return RolloutPlan(
-        steps=steps,
-        bake_seconds=options.bake_minutes * 60,
-        shadow_seconds=options.shadow_minutes * 60,
-        shadow_fraction=options.shadow_fraction,
-        min_requests=options.min_requests,
-        max_waits=options.max_waits,
-        error_rate=options.error_rate,
-        latency_ratio=options.latency_ratio,
-        prediction_drift=options.prediction_drift,
-        quality_margin=options.quality_margin,
-    )
-
-
-def is_gradual(made: RolloutPlan) -> bool:
-    """Whether there is anything to watch before all calls go to the version."""
-    return len(made.steps) > 1 or made.shadow_seconds > 0
-
-
-def begun(request: RolloutRequest, made: RolloutPlan, champion: int | None, at: str) -> Rollout:
-    """A rollout that begins now.
-
-    Parameters
-    ----------
-    champion
-        the version in service.
-    """
-    state: RolloutState = "SHADOW" if made.shadow_seconds > 0 else "BAKING"
-    rollout = Rollout(
-        id=request.id,
-        model=request.model,
-        version=request.version,
-        champion=champion,
-        run_id=request.run_id,
-        plan=made,
-        state=state,
-        step=0,
-        waits=0,
-        step_started_at=at,
-        started_at=at,
-        by=request.by,
-        reason=request.reason,
-    )
-    return dataclasses.replace(rollout, history=(f"{at}: {_place(rollout)}",))
 
 
 # --- what is seen ------------------------------------------------------------------------------
@@ -314,7 +260,7 @@ def next_move(rollout: Rollout, signals: Sequence[Signal], now: datetime) -> Mov
     left = bake * (1 + rollout.waits) - waited
     look = bake / LOOKS
     if left > 0:
-        return Move("wait", f"{_place(rollout)}, for {_minutes(left)} more", _seconds(min(look, left)))
+        return Move("wait", f"{situation(rollout)}, for {_minutes(left)} more", _seconds(min(look, left)))
     holds = [signal for signal in signals if signal.verdict == "wait"]
     if any(signal.name == "frozen" for signal in holds):
         return Move("wait", "; ".join(signal.sentence for signal in holds), _seconds(look))
@@ -342,12 +288,6 @@ def moved(rollout: Rollout, move: Move, signals: Sequence[Signal], at: str) -> R
         case "promote":
             return dataclasses.replace(new, state="PROMOTED", step=len(rollout.plan.steps) - 1, ended_at=at)
     return dataclasses.replace(new, state="ROLLED_BACK", ended_at=at)
-
-
-def _place(rollout: Rollout) -> str:
-    if rollout.state == "SHADOW":
-        return f"version {rollout.version} answers copies of calls"
-    return f"version {rollout.version} answers {rollout.plan.steps[rollout.step]:.4g} of the calls"
 
 
 def _minutes(seconds: float) -> str:
