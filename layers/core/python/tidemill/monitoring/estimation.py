@@ -13,6 +13,8 @@ follow the shift more closely in theory, doubles the error on adult_census, so i
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tidemill.monitoring.calibration import Calibration, calibrate
@@ -22,6 +24,8 @@ from tidemill.rules import binned_metrics
 from tidemill.rules.output_bins import VALUE
 
 _SEED = 0
+#: A class with fewer rows on the holdout has no ranking to be estimated from.
+_CLASS_ROWS = 30
 #: Rows of a bin that the mean error of all bins counts as.
 _MEAN_ROWS = 10
 #: Half of a 95% interval, in standard errors.
@@ -78,10 +82,9 @@ def _many_classes(summary: Summary, reference: Reference) -> dict[str, Drawn]:
     losses = [binned_metrics.log_loss(reference.edges, one) for one in (expected, drawn)]
     holdout = binned_metrics.log_loss(reference.edges, {n: np.array(c)[None] for n, c in reference.happened.items()})
     moved = correction("log_loss", reference, float(holdout[0]))
-    found = {
-        "log_loss": Drawn(float(losses[0][0]) + moved, losses[1] + moved),
-        "roc_auc_ovr": Drawn(float(areas[0][0]), areas[1]),
-    }
+    found = {"log_loss": Drawn(float(losses[0][0]) + moved, losses[1] + moved)}
+    if min(sum(counts) for counts in reference.happened.values()) >= _CLASS_ROWS:
+        found["roc_auc_ovr"] = Drawn(float(areas[0][0]), areas[1])
     if not summary.chosen:
         return found
     hits, hits_drawn = [], []
@@ -117,24 +120,27 @@ def _per_class(counts: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _values(summary: Summary, reference: Reference, rows: int) -> dict[str, Drawn]:
-    """Losses grow with what is expected of the rows; how sure that is follows from the holdout's own intervals.
+    """Losses grow with what is expected of the rows.
 
-    The relative standard error is that of the holdout, and of the window, which is larger as it has fewer rows.
+    The relative standard error is that of the holdout, and of the window, which is larger as it has fewer rows, and
+    how far the two ways of expecting losses are apart.
     """
-    absolute, squared = _expected_growth(summary, reference, rows)
+    by_value, by_scale = _by_value(summary, reference, rows), _by_scale(summary, reference)
+    absolute, squared = by_scale or by_value
+    apart = abs(math.log(absolute / by_value[0]))
     generator = np.random.default_rng(_SEED)
     steps = generator.standard_normal(DRAWS)
     found, unsure = {}, {}
-    for metric, growth in (("rmse", squared**0.5), ("mae", absolute), ("median_absolute_error", absolute)):
+    for metric, growth in (("rmse", math.sqrt(squared)), ("mae", absolute), ("median_absolute_error", absolute)):
         known, interval = reference.metrics.get(metric, 0.0), reference.intervals.get(metric)
         if known > 0 and interval is not None:
-            unsure[metric] = (interval[1] - interval[0]) / 2 / _REACH / known * (1 + reference.rows / rows) ** 0.5
+            luck = (interval[1] - interval[0]) / 2 / _REACH / known * math.sqrt(1 + reference.rows / rows)
+            unsure[metric] = math.hypot(luck, apart)
             found[metric] = Drawn(known * growth, known * growth * (1 + unsure[metric] * steps))
     if "rmse" not in found or "r2" not in reference.metrics or reference.metrics["r2"] >= 1:
         return found
     # What happened varies as what is said does, and by errors: as much of these adds to it as on the holdout.
-    mean_square = found["rmse"].value ** 2
-    known_square = reference.metrics["rmse"] ** 2
+    mean_square, known_square = found["rmse"].value ** 2, reference.metrics["rmse"] ** 2
     known_spread = known_square / (1 - reference.metrics["r2"])
     added = (known_spread - _spread(reference.outputs[VALUE], reference)) / known_square
     spread = _spread(summary.outputs[VALUE], reference) + added * mean_square
@@ -144,25 +150,29 @@ def _values(summary: Summary, reference: Reference, rows: int) -> dict[str, Draw
     return found
 
 
-def _expected_growth(summary: Summary, reference: Reference, rows: int) -> tuple[float, float]:
-    """How many times the holdout's mean absolute and mean squared error are to be expected.
+def _by_scale(summary: Summary, reference: Reference) -> tuple[float, float] | None:
+    """How many times the holdout's mean absolute and mean squared error the model's own error scale expects.
 
-    From the model's own error scale where it has one: it was trained to tell where errors are large. Else from the
-    value: the mean error of the holdout's rows with alike values.
+    Training has learned it to tell where errors are large, and kept it only where it does; None without one.
     """
     known = reference.metrics.get("mae", 0.0)
-    if reference.scale_factor is not None and summary.scale_rows and known > 0:
-        grown = reference.scale_factor * summary.scale_total / summary.scale_rows / known
-        return grown, grown**2
+    if reference.scale_factor is None or not summary.scale_rows or not known > 0:
+        return None
+    grown = reference.scale_factor * summary.scale_total / summary.scale_rows / known
+    return grown, grown**2
+
+
+def _by_value(summary: Summary, reference: Reference, rows: int) -> tuple[float, float]:
+    """The same from the values: rows with alike values are expected to have the holdout's errors there."""
     held, shares = np.array(reference.outputs[VALUE]), np.array(summary.outputs[VALUE]) / rows
 
-    def growth(sums: tuple[float, ...]) -> float:
+    def grown(sums: tuple[float, ...]) -> float:
         mean = sum(sums) / reference.rows
         if not mean > 0:
             return 1.0
         return float(shares @ ((np.array(sums) + _MEAN_ROWS * mean) / (held + _MEAN_ROWS))) / mean
 
-    return growth(reference.absolute_errors), growth(reference.squared_errors)
+    return grown(reference.absolute_errors), grown(reference.squared_errors)
 
 
 def _spread(counts: tuple[int, ...], reference: Reference) -> float:
