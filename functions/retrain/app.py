@@ -19,23 +19,19 @@ logger = Logger(service="retrain")
 
 
 def retrain(asked: Retraining, material: Material, work: Path) -> Retraining:
-    """Upload the table, or say why there is none. A retraining whose table is there is left alone."""
-    asked = material.records.retraining(asked.model, asked.id)
-    if asked.key or asked.problem or asked.run_id:
-        return asked
+    """Upload the table, or say why there is none."""
     declared = spec.parse(material.spec(asked.model))
     asked = replace(asked, start=retraining.window_start(asked, declared.retraining))
     found = material.known(asked)
     rows = retraining_table.usable(found.rows, found.classes)
     asked = replace(asked, labels=found.labels, problem=retraining.not_enough(asked, len(rows), declared.retraining))
-    if not asked.problem:
-        accepted, profile = material.accepted(asked.model, found.dataset_version, work)
-        share, old = retraining.new_share(asked, declared.retraining), asked.data != "window"
-        made = retraining_table.compose(accepted, profile, rows, old, share, declared.seed, work)
-        key = material.upload(asked, made.path)
-        asked = replace(asked, rows_old=made.rows_old, rows_new=made.rows_new, key=key)
-    material.records.amend(asked)
-    return asked
+    if asked.problem:
+        return asked
+    accepted, profile = material.accepted(asked.model, found.dataset_version, work)
+    share, old = retraining.new_share(asked, declared.retraining), asked.data != "window"
+    made = retraining_table.compose(accepted, profile, rows, old, share, declared.seed, work)
+    key = material.upload(asked, made.path)
+    return replace(asked, rows_old=made.rows_old, rows_new=made.rows_new, key=key)
 
 
 @functools.cache
@@ -45,10 +41,11 @@ def connection(config: settings.RetrainSettings) -> Material:
 
 
 def handler(event: dict[str, Any], _context: object) -> Any:
-    """{"retraining": Retraining} -> Retraining. Raises NotFound, SpecError, ContractError, StorageError."""
+    """{"retraining": Retraining} -> Retraining, with a problem where there is no table. Raises NotFound, StorageError."""
     asked, config = from_json(Retraining, event["retraining"]), settings.load(settings.RetrainSettings)
     logger.append_keys(model=asked.model, retraining=asked.id)
+    material = connection(config)
     with tempfile.TemporaryDirectory() as work:
-        made = retrain(asked, connection(config), Path(work))
+        made = material.records.attempt(asked, lambda kept: retrain(kept, material, Path(work)))
     logger.info("retraining", key=made.key, rows_old=made.rows_old, rows_new=made.rows_new, problem=made.problem)
     return to_json(made)

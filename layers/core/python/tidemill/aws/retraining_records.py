@@ -21,7 +21,7 @@ from tidemill import keys
 from tidemill.aws.registry import Registry, RunRecord
 from tidemill.aws.registry_table import ATTEMPTS, Item, RegistryTable, backoff, pack
 from tidemill.contracts import Run, dumps, loads
-from tidemill.errors import NotFound, StorageError
+from tidemill.errors import NotFound, StorageError, TidemillError
 from tidemill.monitoring_contracts import PastTraining, Retraining
 
 #: Runs whose record is read, the newest ones: more than any budget has in 30 days.
@@ -97,6 +97,33 @@ class RetrainingRecords(RegistryTable):
         if found is None:
             raise NotFound(f"model {model!r} has no retraining {retraining_id!r}")
         return found
+
+    def attempt(self, asked: Retraining, make: Callable[[Retraining], Retraining]) -> Retraining:
+        """Let the table of a retraining be made, and keep what became of it; one that is made already is left alone.
+
+        Parameters
+        ----------
+        make
+            uploads the table; an error that another try will not change is the retraining's problem.
+
+        Raises
+        ------
+        NotFound
+            there is no such retraining.
+        StorageError
+            a service did not answer; the next try goes on.
+        """
+        kept = self.retraining(asked.model, asked.id)
+        if kept.key or kept.problem or kept.run_id:
+            return kept
+        try:
+            made = make(kept)
+        except StorageError:
+            raise
+        except TidemillError as error:
+            made = dataclasses.replace(kept, problem=str(error))
+        self.amend(made)
+        return made
 
     def amend(self, retraining: Retraining) -> None:
         """Write what became of a retraining, keeping the run that its table may have started already.
