@@ -371,6 +371,11 @@ def actuals_ledger_folder(model_name: str) -> str:
     return f"actuals/{model_name}/"
 
 
+def waiting_actuals(model_name: str, ledger: str) -> str:
+    """The true outcomes of a ledger file whose predictions have not been seen yet."""
+    return f"{monitor_folder(model_name)}waiting/{posixpath.basename(ledger)}"
+
+
 def monitor_report(model_name: str) -> str:
     """The newest monitor report for people."""
     return f"{monitor_folder(model_name)}report.html"

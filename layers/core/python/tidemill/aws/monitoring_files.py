@@ -15,7 +15,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Literal, TypeVar, cast
@@ -24,14 +24,15 @@ from tidemill import keys
 from tidemill.aws.objects import Head, Objects
 from tidemill.contracts import Capture, dumps, loads, to_json
 from tidemill.errors import ContractError, NotFound
-from tidemill.monitoring_contracts import Labelled, Summary
+from tidemill.monitoring_contracts import HourPart, Labelled, PartClaim, Summary
 
 R = TypeVar("R")
 
 #: Objects that are read at a time.
 READERS = 8
-#: Hours that are listed one by one; of more hours everything is listed.
-LISTED_HOURS = 48
+#: Hours of a day that are listed one by one, and days; of more hours the day is listed, of more days everything.
+LISTED_HOURS = 6
+LISTED_DAYS = 60
 
 PartFile = Literal["files.json", "summary.json.gz", "index.npz"]
 
@@ -39,15 +40,6 @@ _FIELDS = frozenset(item.name for item in fields(Capture))
 _HOUR = re.compile(r"/dt=(\d{4}-\d\d-\d\d)/hour=(\d\d)/")
 _PART = re.compile(r"/parts/(\d{6})\.(files\.json|summary\.json\.gz|index\.npz)$")
 _DIGITS = 6
-
-
-@dataclass(frozen=True)
-class HourPart:
-    """One part of an hour's counts."""
-
-    hour: str  #: 2026-03-04T05
-    number: int  #: from 0, in the order in which parts were made
-    counted: bool  #: false when it was claimed, and not counted yet
 
 
 def hour_of(at: str) -> str:
@@ -117,28 +109,17 @@ class MonitoringFiles:
                 found[hour] = parts
         return found
 
-    def part_files(self, model: str, part: HourPart) -> tuple[str, ...]:
-        """The names of the capture files that a part is about. Raises NotFound, StorageError."""
-        return self._objects.get_contract(tuple[str, ...], self._bucket, self._part_key(model, part, "files.json"))
+    def claim_of(self, model: str, part: HourPart) -> PartClaim:
+        """Which capture files a part counts. Raises NotFound, StorageError, ContractError."""
+        return self._objects.get_contract(PartClaim, self._bucket, self._part_key(model, part, "files.json"))
 
-    def claim_part(self, model: str, hour: str, number: int, files: Sequence[str]) -> bool:
-        """Say that a part is about to be counted; False when another look has taken its number. Raises StorageError.
+    def claim_part(self, model: str, part: HourPart, claim: PartClaim) -> bool:
+        """Say that a part is about to be counted; False when another look has begun it. Raises StorageError."""
+        return self._objects.put_new(self._bucket, self._part_key(model, part, "files.json"), dumps(claim))
 
-        Parameters
-        ----------
-        number
-            one more than that of the last part that is there.
-        files
-            keys of capture files of the hour.
-        """
-        part = HourPart(hour, number, False)
-        return self._objects.put_new(
-            self._bucket, self._part_key(model, part, "files.json"), dumps(tuple(sorted(map(_name, files))))
-        )
-
-    def capture_keys(self, model: str, hour: str, files: Iterable[str]) -> list[str]:
-        """The keys of capture files by the names that a part has of them."""
-        return [keys.captures(model, f"{hour}:00:00Z", name) for name in files]
+    def capture_keys(self, model: str, hour: str, names: Iterable[str]) -> list[str]:
+        """The keys of capture files by their names in the hour."""
+        return [keys.captures(model, f"{hour}:00:00Z", name) for name in names]
 
     def put_part(self, model: str, part: HourPart, summaries: Sequence[Summary], index: bytes) -> None:
         """Keep what was counted. Raises StorageError."""
@@ -266,18 +247,25 @@ class MonitoringFiles:
         """The entries of ledger files, by key, in the order given. Raises NotFound, StorageError, ContractError."""
         return self._read(files, _json_lines)
 
+    def put_waiting(self, model: str, file: str, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Keep the entries of a ledger file whose predictions have not been seen yet. Raises StorageError."""
+        self._objects.put(self._bucket, keys.waiting_actuals(model, file), gzip.compress(_lines(entries), 6, mtime=0))
+
+    def waiting(self, model: str, files: Iterable[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """The waiting entries of ledger files, by the ledger file's key, in the order given.
+
+        Raises NotFound, StorageError, ContractError.
+        """
+        found = {keys.waiting_actuals(model, file): file for file in files}
+        return ((found[key], entries) for key, entries in self._read(found, _json_lines))
+
     # --- reading and listing -------------------------------------------------------------------
 
     def _part_key(self, model: str, part: HourPart, file: PartFile) -> str:
         return keys.hour_part(model, f"{part.hour}:00:00Z", f"{part.number:0{_DIGITS}d}", file)
 
     def _by_hour(self, root: str, model: str, first: str, last: str) -> dict[str, list[Head]]:
-        folder = f"{root}{model}/"
-        between = hours_between(first, last) if first and last < "9999" else []
-        if between and len(between) <= LISTED_HOURS:
-            prefixes = [f"{folder}dt={hour[:10]}/hour={hour[11:13]}/" for hour in between]
-        else:
-            prefixes = [folder]
+        prefixes = [f"{root}{model}/{part}" for part in _listed(first, last)]
         heads = [head for prefix in prefixes for head in self._objects.list(self._bucket, prefix)]
         found: dict[str, list[Head]] = {}
         for hour, group in groupby(heads, lambda head: _hour_in(head.key)):
@@ -297,9 +285,17 @@ class MonitoringFiles:
                     yield key, parse(key, data)
 
 
-def _name(key: str) -> str:
-    """A capture file's name in its hour."""
-    return key.rpartition("/")[2].removesuffix(".jsonl.gz")
+def _listed(first: str, last: str) -> list[str]:
+    """What to list for the hours from the first to the last one: single hours, whole days, or everything."""
+    hours = hours_between(first, last) if first and last < "9999" else []
+    days = {day: list(group) for day, group in groupby(hours, lambda hour: hour[:10])}
+    if not days or len(days) > LISTED_DAYS:
+        return [""]
+    return [
+        prefix
+        for day, found in days.items()
+        for prefix in ([f"dt={day}/"] if len(found) > LISTED_HOURS else [f"dt={day}/hour={h[11:13]}/" for h in found])
+    ]
 
 
 def _hour_in(key: str) -> str:

@@ -27,6 +27,19 @@ def has_outcomes(signature: Signature) -> bool:
     return signature.task in (*SUPERVISED, "anomaly_detection")
 
 
+def outcome(value: str | float, signature: Signature) -> str | float | None:
+    """What happened, as the model's target has it: a number for regression, else text; None when it is no outcome."""
+    if not has_outcomes(signature):
+        return None
+    if signature.task != "regression":
+        return str(value)
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
 def count(
     captures: Iterable[Capture],
     actuals: Mapping[str, str | float],
