@@ -23,8 +23,10 @@ def register(run: Run, bucket: str, objects: Objects, registry: Registry, at: st
     declared = spec.parse(json.loads(objects.get(bucket, keys.run_spec(run.run_id))))
     lineage = registration.lineage(run, bucket, objects, registry, declared.sha256, code_version())
     version = registration.register(run, bucket, objects, registry, lineage, at)
-    hours = declared.approval.timeout_hours if declared.approval.mode == "manual" else None
-    return Registered(run.project, version, hours)
+    asked = declared.approval
+    if asked.mode == "auto":
+        return Registered(run.project, version)
+    return Registered(run.project, version, asked.timeout_hours, asked.reminder_hours)
 
 
 @functools.cache

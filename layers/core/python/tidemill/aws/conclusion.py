@@ -1,4 +1,4 @@
-"""What ends a run: collect what its stages have left, record it, keep its papers, tell the world."""
+"""What a run has left, and what ends it: collect that, record it, keep its papers, tell the world."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Conclusion:
-    """The end of runs.
+class RunPapers:
+    """What the stages of runs have left.
 
-    Nothing that a run has left is needed: what is missing or cannot be read counts as
-    missing, so that every run can be concluded.
+    None of it is needed: what is missing or cannot be read counts as missing, so that every run can be shown and
+    concluded.
 
     Parameters
     ----------
@@ -57,21 +57,17 @@ class Conclusion:
     registry: Registry
     executions: Executions
     functions: Functions
-    bus: EventBus
-    topic: Topic
     warn: Callable[[str], object]
 
-    @classmethod
-    def connect(cls, bucket: str, table: str, bus: str, topic: str, warn: Callable[[str], object]) -> Conclusion:
-        """With the process's own clients; `bus` is a name or ARN, `topic` an ARN."""
-        return cls(
+    @staticmethod
+    def of_stack(bucket: str, table: str, warn: Callable[[str], object]) -> RunPapers:
+        """With the process's own clients."""
+        return RunPapers(
             bucket,
             Objects(clients.s3()),
             Registry(clients.dynamodb(), table),
             Executions(clients.stepfunctions()),
             Functions(clients.lambda_()),
-            EventBus(clients.eventbridge(), bus),
-            Topic(clients.sns(), topic),
             warn,
         )
 
@@ -103,6 +99,47 @@ class Conclusion:
         except (NotFound, StorageError) as error:
             self.warn(f"the cost of the run is not known: {error}")
             return {}
+
+    def show(self, document: RunDocument, report: str) -> None:
+        """Keep document and report of a run that goes on, for whoever decides about it. Raises StorageError."""
+        self.objects.put_contract(self.bucket, keys.run_document(document.run_id), document)
+        self.objects.put(self.bucket, keys.run_report(document.run_id), report.encode())
+
+    def _read(self, cls: type[T], key: str) -> T | None:
+        try:
+            return self.objects.get_contract(cls, self.bucket, key)
+        except NotFound:
+            return None
+        except ContractError as error:
+            self.warn(f"{key} cannot be read: {error}")
+            return None
+
+
+@dataclass(frozen=True)
+class Conclusion(RunPapers):
+    """The end of runs."""
+
+    bus: EventBus
+    topic: Topic
+
+    @classmethod
+    def connect(cls, bucket: str, table: str, bus: str, topic: str, warn: Callable[[str], object]) -> Conclusion:
+        """With the process's own clients; `bus` is a name or ARN, `topic` an ARN."""
+        return cls(
+            bucket,
+            Objects(clients.s3()),
+            Registry(clients.dynamodb(), table),
+            Executions(clients.stepfunctions()),
+            Functions(clients.lambda_()),
+            warn,
+            EventBus(clients.eventbridge(), bus),
+            Topic(clients.sns(), topic),
+        )
+
+    def rolling_out(self, run_id: str) -> RunDocument | None:
+        """The document of a run whose version is being let in; None when it has come to an end. Raises StorageError."""
+        document = self._read(RunDocument, keys.run_document(run_id))
+        return document if document is not None and document.status == "ROLLING_OUT" else None
 
     def record(self, document: RunDocument) -> None:
         """Keep the run's document, in the bucket and in the registry. Raises StorageError."""
@@ -142,12 +179,3 @@ class Conclusion:
             self.objects.put(self.bucket, key, report.encode())
         self.bus.publish(RUN_CONCLUDED, self.registry.run(document.run_id))
         self.topic.notify(subject, message)
-
-    def _read(self, cls: type[T], key: str) -> T | None:
-        try:
-            return self.objects.get_contract(cls, self.bucket, key)
-        except NotFound:
-            return None
-        except ContractError as error:
-            self.warn(f"{key} cannot be read: {error}")
-            return None

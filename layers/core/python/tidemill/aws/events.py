@@ -11,6 +11,7 @@ from tidemill.errors import StorageError
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
 
 SOURCE = "tidemill"
 RUN_CONCLUDED = "Training run concluded"
@@ -52,8 +53,23 @@ class Topic:
         self._sns = sns
         self._arn = arn
 
-    def notify(self, subject: str, message: str) -> None:
-        """Send a notification to the topic's subscribers. Raises StorageError."""
+    def notify(self, subject: str, message: str, person: str = "") -> None:
+        """Send a notification to the topic's subscribers.
+
+        Parameters
+        ----------
+        person
+            whom it is for, when not for everybody: the message attribute `person`, by which subscriptions filter.
+
+        Raises
+        ------
+        StorageError
+        """
         line = " ".join(subject.encode("ascii", "replace").decode().split())
+        given: dict[str, MessageAttributeValueTypeDef] = {}
+        if person:
+            given["person"] = {"DataType": "String", "StringValue": person}
         with translated(f"notify {self._arn}"):
-            self._sns.publish(TopicArn=self._arn, Subject=line[:SUBJECT_CHARACTERS], Message=message)
+            self._sns.publish(
+                TopicArn=self._arn, Subject=line[:SUBJECT_CHARACTERS], Message=message, MessageAttributes=given
+            )

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from tidemill import errors
-from tidemill.contracts import CandidateResult, Cost, Failure, ModelRef, Run, RunArtifacts, RunDocument, Status
+from tidemill import errors, keys
+from tidemill.contracts import (
+    CandidateResult,
+    Cost,
+    Failure,
+    ModelRef,
+    Run,
+    RunArtifacts,
+    RunDocument,
+    Source,
+    Status,
+)
 from tidemill.spec import LOWER_IS_BETTER
 
 #: Errors that are an answer to what was uploaded; any other one is a failure.
@@ -15,12 +26,18 @@ REFUSALS: dict[str, Status] = {
     errors.DataRefused.__name__: "REFUSED_DATA",
     errors.GateRefused.__name__: "REFUSED_BY_GATE",
     errors.ApprovalRejected.__name__: "REFUSED_BY_GATE",
+    errors.PromotionFrozen.__name__: "REFUSED_BY_GATE",
+    errors.RolloutConflict.__name__: "REFUSED_BY_GATE",
+    errors.TrafficConflict.__name__: "REFUSED_BY_GATE",
+    errors.RolledBack.__name__: "ROLLED_BACK",
 }
 #: Error names of a stage that took too long: the state's limit, the function's limit.
 TIMEOUTS = frozenset({"States.Timeout", "Sandbox.Timedout"})
 #: Error names of a function whose process ended on its own; running out of memory is the usual reason.
 KILLED = frozenset({"Runtime.ExitError", "Runtime.OutOfMemory"})
 APPROVAL = "approve"
+#: What a run's version is, when it answers calls.
+ALIASES: dict[Status, str] = {"LIVE": "champion", "ROLLING_OUT": "challenger"}
 
 
 @dataclass(frozen=True)
@@ -32,13 +49,17 @@ class Outcome:
     stage: str | None = None  #: the stage that ended it, when it did not go live
 
 
-def outcome(failure: Failure | None) -> Outcome:
+def outcome(failure: Failure | None, rolling_out: bool = False) -> Outcome:
     """The end of a run from what the state machine caught; None when every stage went well.
+
+    `rolling_out` says that its version is let in step by step from now on: another end follows that of the rollout.
 
     The sentence of an error that Tidemill raises on purpose is that error's own. Any other
     error keeps its type and message. A Cause that is Lambda's JSON is taken apart, any
     other text is taken as it is.
     """
+    if failure is None and rolling_out:
+        return Outcome("ROLLING_OUT", "every gate passed, and the version is being let in step by step")
     if failure is None:
         return Outcome("LIVE", "every gate passed and the model is in service")
     if failure.error in TIMEOUTS and failure.stage == APPROVAL:
@@ -82,7 +103,7 @@ def document(
     report
         where the report lies.
     """
-    evaluation, live = artifacts.evaluation, ended.status == "LIVE"
+    evaluation = artifacts.evaluation
     described = evaluation or artifacts.profile
     version = artifacts.version
     return RunDocument(
@@ -97,8 +118,8 @@ def document(
         candidates=leaderboard(artifacts.candidates, evaluation.metric if evaluation else None),
         metric=evaluation.metric if evaluation else None,
         holdout=evaluation.holdout if evaluation else {},
-        model=ModelRef(run.project, version, "champion" if live else None) if version is not None else None,
-        endpoint=endpoint if live else None,
+        model=ModelRef(run.project, version, ALIASES.get(ended.status)) if version is not None else None,
+        endpoint=endpoint if ended.status in ALIASES else None,
         report=report,
         cost=cost,
         seconds=(now - datetime.fromisoformat(run.started_at)).total_seconds(),
@@ -107,6 +128,35 @@ def document(
         started_by=run.started_by,
         source=f"s3://{run.source.bucket}/{run.source.key}",
     )
+
+
+def after_rollout(before: RunDocument, ended: Outcome, endpoint: str) -> RunDocument:
+    """The document of a run whose rollout has ended.
+
+    Parameters
+    ----------
+    before
+        as it was when the rollout began; time and cost stay those of the training.
+    endpoint
+        where the project's champion is asked for predictions.
+    """
+    alias = ALIASES.get(ended.status)
+    return dataclasses.replace(
+        before,
+        status=ended.status,
+        reason=ended.reason,
+        stage=ended.stage,
+        model=dataclasses.replace(before.model, alias=alias) if before.model else None,
+        endpoint=endpoint if alias else None,
+    )
+
+
+def run_of(document: RunDocument) -> Run:
+    """The run that a document is about, as far as the document tells."""
+    bucket, _, key = document.source.removeprefix("s3://").partition("/")
+    source = Source(bucket, key, version_id="", etag="", size=0)
+    retraining = keys.retraining_of(key.rpartition("/")[2])
+    return Run(document.run_id, document.project, source, document.started_at, document.started_by, retraining)
 
 
 def leaderboard(candidates: tuple[CandidateResult, ...], metric: str | None) -> tuple[CandidateResult, ...]:
