@@ -1,0 +1,152 @@
+"""One window of one model version: from what was counted to a point of the time series."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tidemill.contracts import Profile, Signature
+from tidemill.monitoring import domain_classifier, estimation, feature_drift, findings, quality, service
+from tidemill.monitoring.findings import Evidence, chance
+from tidemill.monitoring.reference import ReferenceRows
+from tidemill.monitoring_contracts import Labelled, MonitorPoint, QualityFigure, Reference, Summary
+from tidemill.spec import Monitor
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is stored of a model version, for production to be compared with."""
+
+    profile: Profile
+    signature: Signature
+    reference: Reference | None = None  #: of versions that were registered before monitoring existed, there is none
+    rows: ReferenceRows | None = None
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What was counted of a window."""
+
+    model: str
+    version: int
+    start: str
+    end: str
+    shadow: bool
+    summary: Summary | None  #: None without any call
+    labelled: Labelled | None  #: None without any label
+    parts: str  #: what it was counted from: see MonitorPoint
+    labels: str
+
+
+def of_window(
+    counted: Counted, known: Known, options: Monitor, earlier: Sequence[MonitorPoint], *, looked_at: str, memory_mb: int
+) -> MonitorPoint:
+    """Look at a window: drift, quality, service, and what is to be said of it.
+
+    Parameters
+    ----------
+    earlier
+        points of the same version and kind of answers that end before, in any order.
+    looked_at
+        the time of the look.
+    memory_mb
+        of the function that predicts.
+    """
+    summary, reference = counted.summary, known.reference
+    rows = summary.rows if summary else 0
+    share = min(1.0, counted.labelled.rows / rows) if counted.labelled and rows else 0.0
+    figures = service.figures(
+        summary,
+        reference,
+        end=counted.end,
+        last_prediction_at=_last_prediction(earlier),
+        label_share=share,
+        memory_mb=memory_mb,
+    )
+    point = MonitorPoint(
+        model=counted.model,
+        version=counted.version,
+        start=counted.start,
+        end=counted.end,
+        rows=rows,
+        sufficient=rows >= options.min_rows,
+        shadow=counted.shadow,
+        quality=_quality(counted, reference, options),
+        service=figures,
+        looked_at=looked_at,
+        parts=counted.parts,
+        labels=counted.labels,
+    )
+    if summary is not None and point.sufficient:
+        point = _with_drift(point, summary, known, options)
+    evidence = Evidence(point, known.profile, reference, summary)
+    return dataclasses.replace(point, findings=findings.found(evidence, options, earlier))
+
+
+def with_labels(
+    point: MonitorPoint,
+    labelled: Labelled | None,
+    labels: str,
+    known: Known,
+    options: Monitor,
+    earlier: Sequence[MonitorPoint],
+) -> MonitorPoint:
+    """A point after labels of its window have come: what was measured, and what is said of quality, is new.
+
+    Parameters
+    ----------
+    labels
+        the new mark of the window's labels.
+    """
+    measured = _measured(labelled, known.reference)
+    estimated = tuple(figure for figure in point.quality if figure.kind == "estimated")
+    share = min(1.0, labelled.rows / point.rows) if labelled and point.rows else 0.0
+    seen = dataclasses.replace(point.service, label_share=round(share, 6)) if point.service else None
+    renewed = dataclasses.replace(point, quality=measured + estimated, service=seen, labels=labels)
+    evidence = Evidence(renewed, known.profile, known.reference, None)
+    other = [finding for finding in point.findings if finding.kind not in ("quality", "estimated_quality")]
+    return dataclasses.replace(
+        renewed, findings=findings.with_since(other + findings.of_quality(evidence, options), renewed, earlier)
+    )
+
+
+def _with_drift(point: MonitorPoint, summary: Summary, known: Known, options: Monitor) -> MonitorPoint:
+    reference = known.reference
+    features = feature_drift.features(
+        summary, known.profile, reference, floor=options.drift, false_alarms=chance(options, "drift")
+    )
+    said = domain = None
+    if reference is not None:
+        said = feature_drift.prediction(
+            summary, reference, floor=options.drift, false_alarms=chance(options, "prediction_drift")
+        )
+    if known.rows is not None:
+        domain = domain_classifier.compare(
+            summary.sample, known.rows, known.signature, reference, false_alarms=chance(options, "domain_drift")
+        )
+    return dataclasses.replace(
+        point,
+        features=features,
+        prediction=said,
+        domain_auc=domain.auc if domain else None,
+        domain_low=domain.low if domain else None,
+        weighted_drift=round(feature_drift.weighted(features, known.profile), 6),
+    )
+
+
+def _quality(counted: Counted, reference: Reference | None, options: Monitor) -> tuple[QualityFigure, ...]:
+    """What was measured, then what is estimated; the deciding metric first in both."""
+    summary = counted.summary
+    if reference is None or summary is None or summary.rows < options.min_rows:
+        return _measured(counted.labelled, reference)
+    return _measured(counted.labelled, reference) + estimation.estimated(summary, reference)
+
+
+def _measured(labelled: Labelled | None, reference: Reference | None) -> tuple[QualityFigure, ...]:
+    return quality.measured(labelled, reference) if labelled and reference else ()
+
+
+def _last_prediction(earlier: Sequence[MonitorPoint]) -> str | None:
+    times = [point.service.last_prediction_at for point in earlier if point.service]
+    return max(filter(None, times), default=None)
