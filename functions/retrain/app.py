@@ -41,7 +41,7 @@ def connection(config: settings.RetrainSettings) -> Material:
 
 
 def handler(event: dict[str, Any], _context: object) -> Any:
-    """{"retraining": Retraining} -> Retraining, with a problem where there is no table. Raises NotFound, StorageError."""
+    """{"retraining": Retraining} -> Retraining, with a problem when it has no table. Raises NotFound, StorageError."""
     asked, config = from_json(Retraining, event["retraining"]), settings.load(settings.RetrainSettings)
     logger.append_keys(model=asked.model, retraining=asked.id)
     material = connection(config)
