@@ -9,9 +9,8 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from tidemill.contracts import Capture, Signature, loads
 from tidemill.errors import NotFound, StorageError
@@ -44,8 +43,7 @@ class Models(Protocol):
         """All versions, newest first. Raises NotFound when there is no such model."""
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """Where an alias points; and how calls are spread, when it is the champion."""
 
     version: int
@@ -172,7 +170,7 @@ class Endpoint:
                     f"loaded, the champion answers: {type(error).__name__}: {error}"
                 )
         champion = self._served.pointer(assignment.model, CHAMPION).version
-        instead = replace(assignment, version=champion, why="champion", unloadable=assignment.version)
+        instead = assignment._replace(version=champion, why="champion", unloadable=assignment.version)
         return self._served.by_version(assignment.model, champion), instead
 
     def available(self, model: str, version: int | None, alias: str | None) -> list[int]:
@@ -248,7 +246,7 @@ class Endpoint:
     ) -> None:
         if assignment.unloadable is not None:
             failed = captures.refusal(
-                replace(assignment, version=assignment.unloadable, why="split", shadow=None),
+                assignment._replace(version=assignment.unloadable, why="split", shadow=None),
                 prediction_id=prediction_id,
                 at=_instant(at),
                 ms=self._milliseconds(began),

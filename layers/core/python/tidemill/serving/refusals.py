@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tidemill.errors import InputRefused, LookupFailed, NotFound, RequestTooLarge, StorageError
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """HTTP status and message. From 500 on the failure is ours, and the log is to have it."""
 
     status: int

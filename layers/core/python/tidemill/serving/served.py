@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from tidemill.errors import InputRefused, NotFound
-from tidemill.serving import columns as stored_columns
 from tidemill.serving import uncertainty
-from tidemill.serving.explaining import Explainer, Explanation
 from tidemill.serving.feature_lookup import FeatureLookup, LookUp
 from tidemill.serving.masking import Masking
 from tidemill.serving.missing_values import MissingValues
 from tidemill.serving.prediction import Prediction
 from tidemill.serving.scoring import Model
+
+if TYPE_CHECKING:
+    from tidemill.serving.explaining import Explainer, Explanation
 
 
 class VersionFacts(Protocol):
@@ -89,6 +90,10 @@ class Served:
 
     @cached_property
     def _explainer(self) -> Explainer:
+        # Imported for the first explanation: a cold start that is to predict has no time for it.
+        from tidemill.serving import columns as stored_columns
+        from tidemill.serving.explaining import Explainer
+
         try:
             return Explainer(self._model, stored_columns.load(self._read_background()))
         except NotFound as error:

@@ -8,8 +8,7 @@ as long as the shares stay; when a share grows, no key leaves it; and of two sha
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tidemill.errors import InputRefused
 
@@ -21,8 +20,7 @@ MAX_KEY = 256
 _BITS = 53  # what a float holds exactly
 
 
-@dataclass(frozen=True)
-class Assignment:
+class Assignment(NamedTuple):
     """Which version answers a call, and why."""
 
     model: str
