@@ -36,7 +36,8 @@ class RetrainingRecords(RegistryTable):
     ) -> str | None:
         """Record a retraining unless a rule is against it.
 
-        Recording the same one again changes nothing; so a step that asks for it may run twice.
+        Recording the same one again changes nothing, so that a step that asks for it may run twice; one that has failed
+        is not recorded again.
 
         Parameters
         ----------
@@ -60,8 +61,9 @@ class RetrainingRecords(RegistryTable):
             item = self._item(turn)
             revision = int(item["revision"]) if item else None
             past = self.past(retraining.model, registry)
-            if any(one.retraining.id == retraining.id for one in past):
-                return None
+            known = next((one.retraining for one in past if one.retraining.id == retraining.id), None)
+            if known is not None:
+                return known.problem or None
             if (problem := may(past)) is not None:
                 return problem
             put = self._put_action(turn, {"revision": (revision or 0) + 1}, new=revision is None)
