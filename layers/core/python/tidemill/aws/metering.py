@@ -36,6 +36,11 @@ def watch(client: Any) -> None:
     client.meta.events.register("provide-client-params", _count)
 
 
+def used() -> dict[str, int]:
+    """What this process has used so far, by kind."""
+    return dict(_used)
+
+
 def metered(handler: Callable[[dict[str, Any], object], Any]) -> Callable[[dict[str, Any], object], Any]:
     """Let a handler that answers with an object say in it what it has used."""
 

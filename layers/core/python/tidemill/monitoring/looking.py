@@ -80,9 +80,9 @@ class Look:
     champion
         the version in service.
     serving
-        versions that get calls, or copies of them (`shadow`); of others nothing new is to be expected.
+        (version, whether it gets copies of calls) of those that get any; of others nothing new is to be expected.
     known
-        what is stored of a version; it is asked once for each.
+        what is stored of a version; asked as often as it is needed.
     memory_mb
         of the function that predicts.
     spent
@@ -92,7 +92,7 @@ class Look:
     due: Due
     options: Monitor
     champion: int
-    serving: Collection[Group]
+    serving: Collection[tuple[int, bool]]
     known: Callable[[int], Known]
     files: Files
     series: Series
@@ -101,7 +101,6 @@ class Look:
     _summaries: dict[str, list[tuple[HourPart, tuple[Summary, ...]]]] = field(default_factory=dict)
     _marks: dict[str, str] = field(default_factory=dict)  #: of the hours that have labels
     _labelled: dict[str, tuple[Labelled, ...]] = field(default_factory=dict)
-    _known: dict[int, Known] = field(default_factory=dict)
     _points: list[MonitorPoint] = field(default_factory=list)
 
     def run(self) -> list[MonitorPoint]:
@@ -194,7 +193,7 @@ class Look:
 
     def _used(self) -> dict[Group, Used]:
         """What the windows of each version have used up; a version without a window has used nothing lately."""
-        watched = {*self.serving, Group(self.champion, False)}
+        watched = {Group(*pair) for pair in self.serving} | {Group(self.champion, False)}
         found: dict[Group, Used] = {}
         for point in self._points:  # the newest first
             if (group := Group(point.version, point.shadow)) in watched:
@@ -245,7 +244,7 @@ class Look:
     def _point(self, counted: Counted) -> MonitorPoint:
         return points.of_window(
             counted,
-            self._of_version(counted.version),
+            self.known(counted.version),
             self.options,
             self._earlier(Group(counted.version, counted.shadow), counted.end),
             looked_at=self.due.at,
@@ -261,7 +260,7 @@ class Look:
             if point.labels == mark or not hours or hours[0] < self._horizon:
                 continue
             group = Group(point.version, point.shadow)
-            known, labelled = self._of_version(point.version), self._labels(group, hours)
+            known, labelled = self.known(point.version), self._labels(group, hours)
             earlier = self._earlier(group, point.end)
             made.append(self._keep(points.with_labels(point, labelled, mark, known, self.options, earlier)))
         return made
@@ -292,11 +291,6 @@ class Look:
         heads = self.files.labelled_hours(self.due.model, first, last)
         self._marks = {hour: head.etag for hour, head in heads.items()}
         return [hour for hour, head in heads.items() if head.modified_at >= looked_at]
-
-    def _of_version(self, version: int) -> Known:
-        if version not in self._known:
-            self._known[version] = self.known(version)
-        return self._known[version]
 
     def _read(self, parts: Sequence[HourPart]) -> None:
         for part, found in self.files.summaries(self.due.model, parts):

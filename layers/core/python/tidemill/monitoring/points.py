@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from tidemill.contracts import Profile, Signature
 from tidemill.monitoring import domain_classifier, estimation, feature_drift, findings, quality, service
@@ -12,6 +13,22 @@ from tidemill.monitoring.findings import Evidence, chance
 from tidemill.monitoring.reference import ReferenceRows
 from tidemill.monitoring_contracts import Labelled, MonitorPoint, QualityFigure, Reference, Summary
 from tidemill.spec import Monitor
+
+
+class VersionFiles(Protocol):
+    """What is needed of `aws.version_files.VersionFiles`, which says what each does."""
+
+    def profile(self, model: str, version: int) -> Profile:
+        """Of the training table."""
+
+    def signature(self, model: str, version: int) -> Signature:
+        """Of the version."""
+
+    def reference(self, model: str, version: int) -> Reference | None:
+        """The version on its holdout."""
+
+    def reference_rows(self, model: str, version: int) -> bytes | None:
+        """The packed sample of the holdout."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +39,17 @@ class Known:
     signature: Signature
     reference: Reference | None = None  #: of versions that were registered before monitoring existed, there is none
     rows: ReferenceRows | None = None
+
+    @classmethod
+    def of(cls, model: str, files: VersionFiles, version: int) -> Known:
+        """Read what is stored of a version. Raises NotFound, StorageError, ContractError."""
+        rows = files.reference_rows(model, version)
+        return cls(
+            files.profile(model, version),
+            files.signature(model, version),
+            files.reference(model, version),
+            None if rows is None else ReferenceRows.load(rows),
+        )
 
 
 @dataclass(frozen=True)
