@@ -1,6 +1,7 @@
 """Compare windows of production with the reference: points of the time series, and the report for people."""
 
 import functools
+import sys
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -50,7 +51,7 @@ def handler(event: dict[str, Any], _context: object) -> Any:
     models = connection(config.artifact_bucket, config.table)
     made = monitor(due, config.predict_memory_mb, models, spent)
     for line in measures.embedded(made, due.model, config.table, datetime.now(UTC)):
-        print(line)
+        sys.stdout.write(f"{line}\n")
     monitored = Monitored(len(made), sum(len(point.findings) for point in made))
     logger.info("looked", points=monitored.points, findings=monitored.findings)
     return to_json(monitored)

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from tidemill.monitoring_contracts import MonitorPoint
 
-
+#: Where CloudWatch keeps the metrics.
 NAMESPACE = "Tidemill"
 
 
