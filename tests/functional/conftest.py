@@ -196,7 +196,7 @@ def machines(aws: None) -> dict[str, str]:
     role = "arn:aws:iam::123456789012:role/states"
     return {
         name: client.create_state_machine(name=name, definition=json.dumps(definition), roleArn=role)["stateMachineArn"]
-        for name in ("training", "scoring", "features")
+        for name in ("training", "scoring", "features", "rollout")
     }
 
 

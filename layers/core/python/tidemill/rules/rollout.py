@@ -13,21 +13,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from statistics import NormalDist
 from typing import Literal
 
 from tidemill.monitoring_contracts import LATENCY_EDGES, QualityFigure, Summary
 from tidemill.release_contracts import Freeze, Rollout, RolloutPlan, Signal
 from tidemill.rules import drift, output_bins
 from tidemill.rules.rollout_plan import situation
+from tidemill.rules.significance import quantile, share_bound
 from tidemill.spec import LOWER_IS_BETTER
 
 #: How often chance alone may stop a step in one look at one signal.
 CHANCE = 1e-3
 #: Standard errors that go with it.
-_SURE = NormalDist().inv_cdf(1 - CHANCE)
+_SURE = quantile(CHANCE)
 #: Standard errors on each side of a 95% interval.
-_INTERVAL = NormalDist().inv_cdf(0.975)
+_INTERVAL = quantile(0.025)
 #: Looks in one bake time: what fails is taken back before the time is over.
 LOOKS = 4
 #: A version that is slower by less than this is not slow, whatever the ratio: milliseconds.
@@ -116,20 +116,17 @@ def _least_difference(failed: int, requests: int, champion_failed: int, champion
     The lower end of Newcombe's interval for the difference of two proportions, from Wilson's for each (Interval
     estimation for the difference between independent proportions, 1998, method 10).
     """
-    rate, (low, _) = failed / requests, _wilson(failed, requests)
+    rate, (low, _) = failed / requests, _bounds(failed, requests)
     if not champion_requests:  # nothing to compare with: a champion that answers nothing does not fail
         return low
     other = champion_failed / champion_requests
-    _, high = _wilson(champion_failed, champion_requests)
+    _, high = _bounds(champion_failed, champion_requests)
     return rate - other - math.sqrt((rate - low) ** 2 + (high - other) ** 2)
 
 
-def _wilson(count: int, of: int) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (Probable inference, 1927), one-sided at CHANCE on each side."""
-    share, square = count / of, _SURE**2
-    middle = (share + square / (2 * of)) / (1 + square / of)
-    half = _SURE / (1 + square / of) * math.sqrt(share * (1 - share) / of + square / (4 * of**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+def _bounds(count: int, of: int) -> tuple[float, float]:
+    """Wilson's bounds of a share, each wrong once in 1 / CHANCE times."""
+    return share_bound(count, of, CHANCE), 1 - share_bound(of - count, of, CHANCE)
 
 
 def _latency(made: RolloutPlan, champion: Observed, challenger: Observed) -> Signal | None:
@@ -143,7 +140,7 @@ def _latency(made: RolloutPlan, champion: Observed, challenger: Observed) -> Sig
     highest = _quantile(champion.latency, min(1.0, 0.5 + _SURE / (2 * math.sqrt(calls))))
     limit = max(highest * made.latency_ratio, highest + LEAST_MS)
     slower = _above(challenger.latency, limit)
-    least, _ = _wilson(slower, sum(challenger.latency))
+    least, _ = _bounds(slower, sum(challenger.latency))
     told = f"half of its calls take at most {ours:.3g} ms, of the champion's at most {theirs:.3g} ms"
     if least > 0.5:
         return Signal("latency", "stop", f"{told}: {made.latency_ratio:g} times as much is allowed", ours, limit)
