@@ -14,7 +14,8 @@ import pytest
 from tidemill.contracts import Conformal, Evaluation, Fit, InputField, Member, Parity, Signature, dumps, loads
 from tidemill.errors import GateRefused, ParityError
 from tidemill.learning import evaluation
-from tidemill.learning.evaluation import InService, Trained
+from tidemill.learning.comparison import InService
+from tidemill.learning.evaluation import Trained
 from tidemill.learning.rows import Rows, load_prediction, save_prediction
 from tidemill.rules.metrics import Outcomes, score
 from tidemill.serving.scoring import Prediction

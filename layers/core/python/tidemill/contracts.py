@@ -681,6 +681,7 @@ class Evaluation:
     decisions: tuple[str, ...] = ()  #: what training chose and why, in sentences
     newest: ChampionComparison | None = None  #: the same comparison on the newest labelled predictions
     newest_rows: int = 0  #: how many of them
+    newest_metrics: dict[str, Interval] = field(default_factory=dict)  #: of the new model on them
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Needs numpy and ONNX Runtime only: what is measured here is what predictions wil
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,19 @@ import numpy as np
 from tidemill.contracts import (
     SUPERVISED,
     ChampionComparison,
-    ColumnType,
     Conformal,
     Coverage,
     Evaluated,
     Evaluation,
     Fit,
+    Gate,
     Parity,
     Signature,
 )
 from tidemill.errors import GateRefused, InputRefused, ParityError
-from tidemill.learning import explanation, slices
+from tidemill.learning import explanation, newest, slices
+from tidemill.learning.comparison import InService, compare, misfit, other_target
+from tidemill.learning.newest import Newest, Recent
 from tidemill.learning.rows import Rows, outcomes
 from tidemill.learning.structure import evaluation as structure
 from tidemill.rules import bootstrap, fairness, gates
@@ -54,16 +56,10 @@ class Trained:
     reference: Prediction  #: the fitted estimator's own predictions on the holdout
 
 
-@dataclass(frozen=True)
-class InService:
-    """The champion's version and model."""
-
-    version: int
-    model: Model
-
-
-def evaluate(spec: Spec, holdout: Rows, trained: Trained, champion: InService | None) -> Evaluation:
-    """Judge the model on the holdout, against the baseline and the model in service.
+def evaluate(
+    spec: Spec, holdout: Rows, trained: Trained, champion: InService | None, recent: Recent | None = None
+) -> Evaluation:
+    """Judge the model on the holdout, against the baseline and the model in service, and on the newest rows.
 
     Whether it may go on is said by `check`, after the evaluation has been stored.
     """
@@ -87,6 +83,7 @@ def evaluate(spec: Spec, holdout: Rows, trained: Trained, champion: InService | 
     baseline = score(intervals, outcomes(holdout, trained.baseline.predict(holdout.columns), signature))
     defined = metric in intervals
     compared = _compare(metric, happened, holdout, signature, champion, spec.seed) if defined else None
+    lately = newest.judge(metric, model, champion, recent, spec.seed) if defined and champion and recent else None
     importance = explanation.importance(metric, model, holdout, spec.seed) if defined else ()
     levels = slices.by_level(holdout.extra, metric, happened, spec.seed)
     places = {item.feature: place for place, item in enumerate(importance)}
@@ -103,6 +100,7 @@ def evaluate(spec: Spec, holdout: Rows, trained: Trained, champion: InService | 
         baseline=baseline,
         gates=(
             *gates.judge(spec.gates, metric, intervals, baseline, _standing(metric, champion, compared, signature)),
+            *([] if lately is None else [_newest_gate(spec, metric, lately)]),
             *fairness.judge(spec, levels),
         ),
         importance=importance,
@@ -117,6 +115,9 @@ def evaluate(spec: Spec, holdout: Rows, trained: Trained, champion: InService | 
         members=trained.fit.members,
         calibration=trained.fit.calibration,
         decisions=trained.fit.decisions,
+        newest=lately.champion if lately else None,
+        newest_rows=lately.rows if lately else 0,
+        newest_metrics=lately.metrics if lately else {},
     )
 
 
@@ -210,20 +211,9 @@ def _covered(conformal: Conformal, predicted: Prediction, actual: np.ndarray, co
 def _compare(
     metric: str, new: Outcomes, holdout: Rows, signature: Signature, champion: InService | None, seed: int
 ) -> ChampionComparison | None:
-    if champion is None or _misfit(champion.model.signature, signature):
+    if champion is None or misfit(champion.model.signature, signature):
         return None
-    # The champion's labels follow its own threshold, of which the metrics are told as that of the new positive class.
-    theirs = champion.model.signature
-    same = theirs.threshold is None or theirs.positive_class == signature.positive_class
-    threshold = theirs.threshold if same else 1 - theirs.threshold  # type: ignore[operator]
-    judged = replace(signature, threshold=threshold)
-    old = outcomes(holdout, champion.model.predict(holdout.columns), judged)
-    measured = bootstrap.intervals(all_of(signature.task), old, seed)
-    return ChampionComparison(
-        version=champion.version,
-        holdout={name: item for name, item in measured.items() if not np.isnan(item.value)},
-        difference=bootstrap.difference(metric, new, old, seed),
-    )
+    return compare(metric, new, holdout, champion.model.predict(holdout.columns), champion, signature, seed)
 
 
 def _standing(
@@ -234,32 +224,21 @@ def _standing(
     if compared is None:
         old = champion.model.signature
         return gates.Champion(
-            champion.version, None, why_not=_misfit(old, signature), other_target=_other_target(old, signature)
+            champion.version, None, why_not=misfit(old, signature), other_target=other_target(old, signature)
         )
     return gates.Champion(champion.version, compared.holdout[metric].value, compared.difference)
 
 
-def _other_target(old: Signature, new: Signature) -> bool:
-    return (old.task == "regression", old.target) != (new.task == "regression", new.target)
-
-
-def _misfit(old: Signature, new: Signature) -> str:
-    """Why a model of the old signature cannot be judged on rows of the new one; empty when it can."""
-    if old.task != new.task or old.target != new.target:
-        return f"it predicts {old.target} ({old.task}), the new model {new.target} ({new.task})"
-    if old.classes != new.classes:
-        return f"its classes are {', '.join(old.classes)}, the new model's {', '.join(new.classes)}"
-    kinds = {field.name: _encoding(field.type) for field in new.inputs}
-    for field in old.inputs:
-        if field.name not in kinds:
-            return f"it needs the column {field.name}, which the new model does not use"
-        if kinds[field.name] != _encoding(field.type):
-            return f"its column {field.name} is of another type"
-    return ""
-
-
-def _encoding(kind: ColumnType) -> str:
-    return {"integer": "number", "number": "number", "date": "date"}.get(kind, "text")
+def _newest_gate(spec: Spec, metric: str, lately: Newest) -> Gate:
+    if lately.champion is None:
+        return gates.keeps_up_on_newest(spec.gates, metric, lately.rows, None, None)
+    return gates.keeps_up_on_newest(
+        spec.gates,
+        metric,
+        lately.rows,
+        lately.metrics[metric].value,
+        gates.Champion(lately.champion.version, lately.champion.holdout[metric].value, lately.champion.difference),
+    )
 
 
 # --- curves ------------------------------------------------------------------------------------

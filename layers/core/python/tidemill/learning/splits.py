@@ -71,6 +71,25 @@ def keys(columns: Mapping[str, np.ndarray], seed: int) -> np.ndarray:
     columns
         float, or object of str and None; each of shape (rows,). Their order does not matter.
     """
+    total = hashes(columns, seed)
+    different, codes = np.unique(total, return_inverse=True)
+    if not are_copies(len(total), len(different)):
+        order = np.argsort(codes, kind="stable")
+        sizes = np.bincount(codes)
+        before = np.empty(len(codes), dtype=np.uint64)
+        before[order] = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        total = _mixed(total + before)
+    return total
+
+
+def hashes(columns: Mapping[str, np.ndarray], seed: int) -> np.ndarray:
+    """(rows,) uint64: a number that looks drawn at random, the same for rows with the same values and for no others.
+
+    Parameters
+    ----------
+    columns
+        float, or object of str and None; each of shape (rows,). Their order does not matter.
+    """
     total = np.zeros(len(next(iter(columns.values()))), dtype=np.uint64)
     for name, values in columns.items():
         if values.dtype.kind == "f":
@@ -80,15 +99,7 @@ def keys(columns: Mapping[str, np.ndarray], seed: int) -> np.ndarray:
             levels = {text: _digest(repr(text)) for text in dict.fromkeys(values.tolist())}
             bits = np.array([levels[text] for text in values.tolist()], dtype=np.uint64)
         total += _mixed(bits ^ np.uint64(_digest(name)))
-    total = _mixed(total + np.uint64(_digest(str(seed))))
-    different, codes = np.unique(total, return_inverse=True)
-    if not are_copies(len(total), len(different)):
-        order = np.argsort(codes, kind="stable")
-        sizes = np.bincount(codes)
-        before = np.empty(len(codes), dtype=np.uint64)
-        before[order] = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        total = _mixed(total + before)
-    return total
+    return _mixed(total + np.uint64(_digest(str(seed))))
 
 
 def _digest(text: str) -> int:

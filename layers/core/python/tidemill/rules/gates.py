@@ -13,6 +13,9 @@ from tidemill.contracts import Gate, Interval
 from tidemill.rules.metrics import improvement
 from tidemill.spec import LOWER_IS_BETTER, Gates
 
+#: Newest labelled predictions that a comparison on them needs.
+LEAST_NEWEST_ROWS = 100
+
 
 @dataclass(frozen=True)
 class Champion:
@@ -104,6 +107,40 @@ def _champion(gates: Gates, metric: str, value: float, champion: Champion | None
     return _not_worse(name, metric, value, champion.version, champion.value, champion.difference, gates)
 
 
+def keeps_up_on_newest(gates: Gates, metric: str, rows: int, value: float | None, champion: Champion | None) -> Gate:
+    """Whether the new model is not worse on the newest predictions whose outcome is known; the holdout shows the past.
+
+    They are often few. So a model that is worse by more than the margin, and beyond chance, is refused; one that is
+    not, but could be, is left to the holdout's gate, which asks for the proof.
+
+    Parameters
+    ----------
+    rows
+        of them, those that the new model was not fitted on.
+    value, champion
+        both models on these rows; None when they cannot be compared on them.
+    """
+    name = "keeps_up_on_newest"
+    if value is None or champion is None or champion.value is None or champion.difference is None:
+        why = (
+            f"a comparison needs {LEAST_NEWEST_ROWS}: upload more outcomes with `tidemill actuals`"
+            if rows < LEAST_NEWEST_ROWS
+            else f"{metric} is not defined on them, which have one outcome only"
+        )
+        known = f"{rows:,} newest predictions have a known outcome that training has not seen, and "
+        return Gate(name, "skip", known + why)
+    difference, margin = champion.difference, gates.champion_margin * abs(champion.value)
+    compared = _compared(
+        gates, metric, value, champion.version, champion.value, difference, f"{rows:,} newest predictions"
+    )
+    if difference.low >= -margin:
+        return Gate(name, "pass", compared, difference.low, -margin)
+    if difference.value < -margin and difference.high < 0:
+        way_out = ": train on newer rows (`tidemill retrain`), or allow more with gates.champion_margin"
+        return Gate(name, "refuse", compared + way_out, difference.low, -margin)
+    return Gate(name, "skip", f"{compared}, and so few rows cannot tell", difference.low, -margin)
+
+
 def _not_worse(
     name: str, metric: str, value: float, version: int, old: float, difference: Interval, gates: Gates
 ) -> Gate:
@@ -113,11 +150,7 @@ def _not_worse(
     """
     margin = gates.champion_margin * abs(old)
     good = difference.low >= -margin
-    compared = (
-        f"{metric} is {_shown(value)} and version {version} in service has {_shown(old)} on the same rows: "
-        f"{_change(difference.value)}{_between(difference)}; the new model may be worse by "
-        f"{_shown(margin, 2)}, {gates.champion_margin:.1%} of the champion's"
-    )
+    compared = _compared(gates, metric, value, version, old, difference, "the same rows")
     if good:
         way_out = ""
     elif difference.value < -margin:
@@ -129,6 +162,16 @@ def _not_worse(
             f"(holdout.fraction), or allow it with gates.champion_margin of {needed:g} or more"
         )
     return Gate(name, "pass" if good else "refuse", compared + way_out, difference.low, -margin)
+
+
+def _compared(
+    gates: Gates, metric: str, value: float, version: int, old: float, difference: Interval, rows: str
+) -> str:
+    return (
+        f"{metric} is {_shown(value)} and version {version} in service has {_shown(old)} on {rows}: "
+        f"{_change(difference.value)}{_between(difference)}; the new model may be worse by "
+        f"{_shown(gates.champion_margin * abs(old), 2)}, {gates.champion_margin:.1%} of the champion's"
+    )
 
 
 def _change(value: float) -> str:
