@@ -16,8 +16,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
-from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any, Literal, TypeVar, cast
 
 from tidemill import keys
@@ -30,9 +28,6 @@ R = TypeVar("R")
 
 #: Objects that are read at a time.
 READERS = 8
-#: Hours of a day that are listed one by one, and days; of more hours the day is listed, of more days everything.
-LISTED_HOURS = 6
-LISTED_DAYS = 60
 
 PartFile = Literal["files.json", "summary.json.gz", "index.npz"]
 
@@ -45,13 +40,6 @@ _DIGITS = 6
 def hour_of(at: str) -> str:
     """The hour of a time, as parts are named by: `2026-03-04T05`."""
     return at[:13]
-
-
-def hours_between(first: str, last: str) -> list[str]:
-    """The hours from the first to the last one, both included."""
-    start, end = (datetime.fromisoformat(f"{hour}:00:00") for hour in (first, last))
-    count = int((end - start) / timedelta(hours=1)) + 1
-    return [(start + timedelta(hours=number)).strftime("%Y-%m-%dT%H") for number in range(count)]
 
 
 class MonitoringFiles:
@@ -265,13 +253,16 @@ class MonitoringFiles:
         return keys.hour_part(model, f"{part.hour}:00:00Z", f"{part.number:0{_DIGITS}d}", file)
 
     def _by_hour(self, root: str, model: str, first: str, last: str) -> dict[str, list[Head]]:
-        prefixes = [f"{root}{model}/{part}" for part in _listed(first, last)]
-        heads = [head for prefix in prefixes for head in self._objects.list(self._bucket, prefix)]
+        folder = f"{root}{model}/"
+        # A listing costs as much as a dozen reads, so it is one, from where it begins to matter to where it ends to.
+        begin = f"{folder}dt={first[:10]}/hour={first[11:13]}" if first else ""
         found: dict[str, list[Head]] = {}
-        for hour, group in groupby(heads, lambda head: _hour_in(head.key)):
-            if hour and first <= hour <= last:
-                found.setdefault(hour, []).extend(group)
-        return {hour: found[hour] for hour in sorted(found)}
+        for head in self._objects.list(self._bucket, f"{folder}dt=", begin):
+            hour = _hour_in(head.key)
+            if hour > last:
+                break
+            found.setdefault(hour, []).append(head)
+        return found
 
     def _read(self, wanted: Iterable[str], parse: Callable[[str, bytes], R]) -> Iterator[tuple[str, R]]:
         """The objects under keys, parsed, in the order given; not all in memory at a time."""
@@ -283,19 +274,6 @@ class MonitoringFiles:
                     batch, readers.map(lambda k: self._objects.get(self._bucket, k), batch), strict=True
                 ):
                     yield key, parse(key, data)
-
-
-def _listed(first: str, last: str) -> list[str]:
-    """What to list for the hours from the first to the last one: single hours, whole days, or everything."""
-    hours = hours_between(first, last) if first and last < "9999" else []
-    days = {day: list(group) for day, group in groupby(hours, lambda hour: hour[:10])}
-    if not days or len(days) > LISTED_DAYS:
-        return [""]
-    return [
-        prefix
-        for day, found in days.items()
-        for prefix in ([f"dt={day}/"] if len(found) > LISTED_HOURS else [f"dt={day}/hour={h[11:13]}/" for h in found])
-    ]
 
 
 def _hour_in(key: str) -> str:

@@ -123,10 +123,14 @@ class Objects:
         with translated(f"delete s3://{bucket}/{key}"):
             self._s3.delete_object(Bucket=bucket, Key=key)
 
-    def list(self, bucket: str, prefix: str) -> Iterator[Head]:
-        """Every object whose key begins with the prefix, in the order of the keys. Raises StorageError."""
+    def list(self, bucket: str, prefix: str, start_after: str = "") -> Iterator[Head]:
+        """Every object whose key begins with the prefix and comes after `start_after`, in the order of the keys.
+
+        They are asked for by the thousand, as they are taken. Raises StorageError.
+        """
         with translated(f"list s3://{bucket}/{prefix}"):
-            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            pages = self._s3.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=bucket, Prefix=prefix, StartAfter=start_after):
                 for item in page.get("Contents", []):
                     yield Head(
                         item["Key"], item["Size"], item["ETag"].strip('"'), contracts.instant(item["LastModified"])

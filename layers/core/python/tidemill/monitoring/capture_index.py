@@ -15,7 +15,8 @@ import numpy as np
 from tidemill.contracts import Capture, Signature
 from tidemill.monitoring.recorded import group_of, id_hash, is_answered, is_watched
 
-_FILES = "files"
+#: Entries of the file; numpy has arguments of its own that an array may not be named like.
+_FILES, _ENTRY = "files", "of:"
 _ARRAYS = {
     "ids": np.uint64,
     "keys": np.uint64,
@@ -62,15 +63,16 @@ class Index:
     def save(self) -> bytes:
         """The bytes of an .npz file; the same index gives the same bytes."""
         buffer = io.BytesIO()
-        names = np.frombuffer(json.dumps(self.files).encode(), dtype=np.uint8)
-        np.savez_compressed(buffer, allow_pickle=False, **{_FILES: names}, **{n: getattr(self, n) for n in _ARRAYS})
+        entries = {_ENTRY + name: getattr(self, name) for name in _ARRAYS}
+        entries[_FILES] = np.frombuffer(json.dumps(self.files).encode(), dtype=np.uint8)
+        np.savez_compressed(buffer, allow_pickle=False, **entries)
         return buffer.getvalue()
 
     @classmethod
     def load(cls, data: bytes) -> Index:
         """The index that `save` wrote."""
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            return cls(tuple(json.loads(file[_FILES].tobytes())), *(file[name] for name in _ARRAYS))
+            return cls(tuple(json.loads(file[_FILES].tobytes())), *(file[_ENTRY + name] for name in _ARRAYS))
 
 
 def build(captures: Mapping[str, Sequence[Capture]], key: str | None, known: Iterable[Index] = ()) -> Index:
