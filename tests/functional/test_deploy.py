@@ -12,9 +12,12 @@ import pytest
 
 from tidemill import keys
 from tidemill.aws.objects import Objects
+from tidemill.aws.promotion import Releases
 from tidemill.aws.registry import Registry
-from tidemill.contracts import ChampionComparison, Evaluation, Interval, Registered, Run, to_json
-from tidemill.errors import AliasConflict, FunctionFailed, SmokePredictionFailed
+from tidemill.contracts import ChampionComparison, Deployed, Evaluation, Interval, Registered, Run, to_json
+from tidemill.errors import AliasConflict, FunctionFailed, PromotionFrozen, RolloutConflict, SmokePredictionFailed
+from tidemill.release_contracts import RolloutPlan, RolloutRequest
+from tidemill.rules import rollout_plan
 
 ARTIFACTS = "tidemill-artifacts"
 AT = "2026-03-04T06:00:00Z"
@@ -41,15 +44,19 @@ class Predict:
 
 
 @pytest.fixture
-def deploy(
-    stage: Callable[..., ModuleType], trained: Run, objects: Objects, registry: Registry
-) -> Callable[[Predict], Any]:
+def deploy(stage: Callable[..., ModuleType], trained: Run, objects: Objects, registry: Registry) -> Callable[..., Any]:
     """Deploys version 1 of the trained run."""
     stage("register", artifact_bucket=ARTIFACTS, table="tidemill").handler({"run": to_json(trained)}, None)
     module = stage("deploy", artifact_bucket=ARTIFACTS, table="tidemill", predict_function="predict")
     config = module.settings.load(module.DeploySettings)
     new = Registered("churn", 1)
-    return lambda predict: module.deploy(trained, new, config, objects, registry, predict, AT)
+    releases = Releases.connect("tidemill")
+
+    def put_into_service(predict: Predict, **rollout: Any) -> Any:
+        objects.put(ARTIFACTS, keys.run_spec(trained.run_id), json.dumps({"rollout": rollout}).encode())
+        return module.deploy(trained, new, config, objects, releases, predict, AT)
+
+    return put_into_service
 
 
 def other_version(registry: Registry, run_id: str) -> int:
@@ -65,11 +72,11 @@ def compared_with(objects: Objects, run: Run, version: int) -> None:
 
 
 def test_the_first_version_becomes_champion_after_one_prediction(
-    deploy: Callable[[Predict], Any], trained: Run, registry: Registry
+    deploy: Callable[..., Any], trained: Run, registry: Registry
 ) -> None:
     predict = Predict()
     deployed = deploy(predict)
-    assert to_json(deployed) == {"model": "churn", "version": 1, "alias": "champion", "previous_version": None}
+    assert deployed == Deployed("churn", 1, "champion", None)
     assert registry.alias("churn", "champion") == 1
     (move,) = [event for event in registry.audit("churn") if event.alias]
     assert (move.action, move.actor, move.run_id) == ("deploy", trained.started_by, trained.run_id)
@@ -79,9 +86,7 @@ def test_the_first_version_becomes_champion_after_one_prediction(
     assert json.loads(asked["body"]) == {"instances": [{"tenure": 3, "contract": "Monthly"}]}
 
 
-def test_deploying_twice_leaves_what_deploying_once_leaves(
-    deploy: Callable[[Predict], Any], registry: Registry
-) -> None:
+def test_deploying_twice_leaves_what_deploying_once_leaves(deploy: Callable[..., Any], registry: Registry) -> None:
     deploy(Predict())
     deploy(Predict())
     assert registry.alias("churn", "champion") == 1
@@ -89,7 +94,7 @@ def test_deploying_twice_leaves_what_deploying_once_leaves(
 
 
 def test_the_champion_that_it_was_compared_with_is_replaced(
-    deploy: Callable[[Predict], Any], trained: Run, objects: Objects, registry: Registry
+    deploy: Callable[..., Any], trained: Run, objects: Objects, registry: Registry
 ) -> None:
     old = other_version(registry, "older")
     registry.move_alias("churn", "champion", old, None, "ada", "", AT)
@@ -99,7 +104,7 @@ def test_the_champion_that_it_was_compared_with_is_replaced(
 
 
 def test_another_champion_than_it_was_compared_with_stays(
-    deploy: Callable[[Predict], Any], trained: Run, objects: Objects, registry: Registry
+    deploy: Callable[..., Any], trained: Run, objects: Objects, registry: Registry
 ) -> None:
     old, newer = other_version(registry, "older"), other_version(registry, "newer")
     registry.move_alias("churn", "champion", newer, None, "ada", "", AT)
@@ -137,13 +142,57 @@ def nothing() -> Predict:
     ids=["404", "empty", "no number", "columns", "nan", "null", "other version", "function failed", "null answer"],
 )
 def test_a_version_that_does_not_predict_does_not_go_live(
-    deploy: Callable[[Predict], Any], registry: Registry, predict: Predict, message: str
+    deploy: Callable[..., Any], registry: Registry, predict: Predict, message: str
 ) -> None:
     with pytest.raises(SmokePredictionFailed, match=message):
         deploy(predict)
     assert registry.alias("churn", "champion") is None
 
 
-def test_a_regression_predicts_a_plain_number(deploy: Callable[[Predict], Any], registry: Registry) -> None:
+def test_a_regression_predicts_a_plain_number(deploy: Callable[..., Any], registry: Registry) -> None:
     deploy(Predict(200, {"predictions": [47000.5]}))
     assert registry.alias("churn", "champion") == 1
+
+
+# --- step by step --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def old(registry: Registry, objects: Objects, trained: Run) -> int:
+    """The champion that the new version was compared with."""
+    version = other_version(registry, "older")
+    registry.move_alias("churn", "champion", version, None, "ada", "", AT)
+    compared_with(objects, trained, version)
+    return version
+
+
+@pytest.mark.parametrize("rollout", [{"strategy": "canary"}, {"strategy": "linear"}, {"shadow_minutes": 5}])
+def test_a_version_that_is_to_be_let_in_becomes_the_challenger(
+    deploy: Callable[..., Any], old: int, registry: Registry, rollout: Any
+) -> None:
+    predict = Predict()
+    for _ in range(2):
+        assert deploy(predict, **rollout) == Deployed("churn", 1, "challenger", old, True)
+    assert registry.aliases("churn") == {"champion": old, "challenger": 1}
+    assert len(predict.asked) == 2
+
+
+def test_the_first_version_of_a_model_is_not_let_in_step_by_step(deploy: Callable[..., Any]) -> None:
+    assert deploy(Predict(), strategy="canary") == Deployed("churn", 1, "champion", None)
+
+
+def test_a_frozen_model_keeps_its_champion(deploy: Callable[..., Any], old: int, registry: Registry) -> None:
+    predict, releases = Predict(), Releases.connect("tidemill")
+    releases.freeze("churn", True, "bob", "audit", AT)
+    with pytest.raises(PromotionFrozen, match=r"tidemill freeze churn --off.*tidemill promote churn --version 1"):
+        deploy(predict)
+    assert (registry.alias("churn", "champion"), predict.asked) == (old, [])
+    releases.freeze("churn", False, "bob", "over", AT)
+    assert deploy(predict).alias == "champion"
+
+
+def test_nothing_is_deployed_into_a_rollout(deploy: Callable[..., Any], old: int, registry: Registry) -> None:
+    request = RolloutRequest("e" * 32, "churn", old, "r", "ada", "")
+    Releases.connect("tidemill").begin(rollout_plan.begun(request, RolloutPlan((0.1, 1.0), 60), old, AT))
+    with pytest.raises(RolloutConflict, match="is being rolled out"):
+        deploy(Predict())

@@ -60,6 +60,8 @@ class World:
             keys.run_profile(RUN.run_id): b"{}",
             keys.run_features(RUN.run_id): b"{}",
             keys.run_background(RUN.run_id): b"rows",
+            keys.run_reference(RUN.run_id): b"{}",
+            keys.run_reference_rows(RUN.run_id): b"rows",
         }
         self.written = []
 
@@ -96,7 +98,7 @@ def test_the_number_comes_before_the_files(app):
         keys.model("churn", 4, file)
         for file in (
             *("model.onnx", "signature.json", "features.json", "background.npz", "profile.json"),
-            *("evaluation.json", "lineage.json"),
+            *("evaluation.json", "reference.json", "reference.npz", "lineage.json"),
         )
     }
     lineage = loads(Lineage, world.files[keys.model("churn", 4, "lineage.json")])
@@ -106,10 +108,11 @@ def test_the_number_comes_before_the_files(app):
     assert world.facts["onnx_sha256"] == lineage.onnx_sha256
 
 
-@pytest.mark.parametrize(("mode", "hours"), [("manual", 12.5), ("auto", None)])
-def test_the_state_machine_learns_whether_a_person_decides(app, mode, hours):
-    world = World({"approval": {"mode": mode, "timeout_hours": 12.5}})
-    assert app.register(RUN, "artifacts", world, world, AT).approval_hours == hours
+@pytest.mark.parametrize(("mode", "hours", "reminder"), [("manual", 12.5, 3.0), ("auto", None, 0.0)])
+def test_the_state_machine_learns_whether_people_decide_and_when_they_are_reminded(app, mode, hours, reminder):
+    world = World({"approval": {"mode": mode, "timeout_hours": 12.5, "reminder_hours": 3.0}})
+    registered = app.register(RUN, "artifacts", world, world, AT)
+    assert (registered.approval_hours, registered.reminder_hours) == (hours, reminder)
 
 
 @pytest.mark.parametrize("missing", [keys.run_evaluation, keys.run_model, keys.run_fit])
