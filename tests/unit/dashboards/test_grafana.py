@@ -1,0 +1,108 @@
+"""The dashboards in infra/dashboards/grafana: as they are generated, as Grafana takes them, of series that exist."""
+
+from __future__ import annotations
+
+import json
+import re
+from types import ModuleType
+from typing import Any
+
+import jsonschema
+import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from tidemill.reports.metric_families import FAMILIES, PREFIX
+
+from .conftest import DASHBOARDS, ROOT
+
+NAMES = ("business", "model", "operations")
+#: Grafana's schema, as the Foundation SDK for the same version publishes it, where a copy is at hand.
+SCHEMAS = ROOT.parent / "shared" / "grafana"
+SERIES = {
+    f"{PREFIX}{family.name}{suffix}"
+    for family in FAMILIES
+    for suffix in (("_bucket", "_sum", "_count") if family.kind == "histogram" else ("",))
+}
+
+
+@pytest.fixture(params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def document(name: str) -> Any:
+    return json.loads((DASHBOARDS / "grafana" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def panels(document: Any) -> list[Any]:
+    return [panel for panel in document["panels"] if panel["type"] != "row"]
+
+
+def test_each_audience_has_its_dashboard() -> None:
+    assert sorted(path.stem for path in (DASHBOARDS / "grafana").iterdir()) == sorted(NAMES)
+
+
+def test_the_file_is_what_the_script_writes(name: str, generate: ModuleType) -> None:
+    written = (DASHBOARDS / "grafana" / f"{name}.json").read_text(encoding="utf-8")
+    assert generate.text(generate.DASHBOARDS[name]()) == written
+
+
+def test_the_sdk_reads_the_file_without_losing_anything(document: Any) -> None:
+    register_default_plugins()
+    again = json.loads(json.dumps(Dashboard.from_json(document), cls=JSONEncoder))
+    assert again == document
+
+
+@pytest.mark.skipif(not SCHEMAS.is_dir(), reason="Grafana's published schema is not here (../shared/grafana)")
+def test_the_file_is_valid_against_the_published_schema(document: Any, panels: list[Any]) -> None:
+    schemas = {path.name.partition(".")[0]: json.loads(path.read_text()) for path in SCHEMAS.glob("*.json")}
+    jsonschema.validate(document, schemas["dashboard"])
+    for panel in panels:
+        parts = schemas[panel["type"]]["definitions"]
+        jsonschema.validate(panel.get("options", {}), {"definitions": parts, **parts.get("Options", {})})
+        custom = panel["fieldConfig"]["defaults"].get("custom", {})
+        jsonschema.validate(custom, {"definitions": parts, **parts.get("FieldConfig", {})})
+        for target in panel["targets"]:
+            jsonschema.validate(target, schemas["prometheus"])
+
+
+def test_panels_have_numbers_of_their_own_and_lie_within_the_page_beside_each_other(document: Any) -> None:
+    assert [panel["id"] for panel in document["panels"]] == list(range(1, len(document["panels"]) + 1))
+    taken: set[tuple[int, int]] = set()
+    for panel in document["panels"]:
+        at = panel["gridPos"]
+        cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+        assert all(0 <= x < 24 for x, _ in cells), panel["title"]
+        assert not cells & taken, panel["title"]
+        taken |= cells
+
+
+def test_every_panel_says_what_it_shows_and_in_which_unit(panels: list[Any]) -> None:
+    for panel in panels:
+        assert panel["title"]
+        assert panel["description"].endswith(".")
+        assert panel["type"] == "table" or panel["fieldConfig"]["defaults"]["unit"]
+
+
+def test_every_query_is_of_series_that_there_are_and_of_the_chosen_models(panels: list[Any]) -> None:
+    for panel in panels:
+        assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        for target in panel["targets"]:
+            used = re.findall(r"\b(tidemill_\w+)(\{[^}]*\})?", target["expr"])
+            assert used or target["expr"].startswith("sum by (alertname, alertstate) (ALERTS{"), target["expr"]
+            for series, labels in used:
+                assert series in SERIES, target["expr"]
+                assert "$model" in labels, target["expr"]
+
+
+def test_who_opens_it_chooses_prometheus_and_models(document: Any, name: str) -> None:
+    source, model = document["templating"]["list"]
+    assert (source["type"], source["query"]) == ("datasource", "prometheus")
+    asked = re.fullmatch(r"label_values\((\w+), model\)", model["query"])
+    assert asked is not None
+    assert asked[1] in SERIES
+    assert model["multi"] is (name != "model")
