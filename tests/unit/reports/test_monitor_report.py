@@ -194,15 +194,22 @@ def test_newest_window_says_what_followed_and_what_did_not():
         )
     )
     assert "What followed: people alerted." in read.text
-    assert "not done: train a new version" in read.text
-    assert "Cooling down" not in read.headings
+    assert "No trainingcooling down." in read.text
 
 
 def test_during_a_rollout_the_version_before_is_watched_and_the_new_one_stands_beside_it():
     read = page((*POINTS, replace(point(9, version=3), rows=5000)), rollout=ROLLOUT)
     assert read.headings[0].startswith("churn version 2")
     assert "Versions beside each other" in read.headings
-    assert "Calls: waits" in read.text
+    assert "Only 12 of 100 calls. waits" in read.text
+
+
+def test_a_model_that_had_become_worse_is_not_better_while_no_outcome_is_known():
+    unknown = replace(point(9, 0.02), quality=tuple(one for one in point(9).quality if one.kind == "estimated"))
+    read = page((point(7), point(8, 0.02, WORSE), unknown))
+    assert read.headings[0] == "churn version 2 predicts worse than at its release, since 8 March."
+    assert "When outcomes were last known, until 8 March: ROC AUC has fallen from 0.84 to 0.71." in read.text
+    assert "measured until 8 March on 300" in read.text
 
 
 def test_pictures_show_every_window_and_the_most_moved_feature_first():
@@ -216,6 +223,20 @@ def test_pictures_show_every_window_and_the_most_moved_feature_first():
     kinds = {value["kind"] for value in drawn["quality"]["layer"][-1]["data"]["values"]}
     assert kinds == {"measured", "estimated"}
     assert [value["bin"] for value in drawn["distribution-0"]["data"]["values"]] == ["0", "24", "48"]
+
+
+def test_bins_of_predictions_are_put_together_until_they_can_be_seen():
+    edges = tuple(i / 100 for i in range(101))
+    fine = replace(point(9), prediction=feature("Yes", 0.1, False, (0.01,) * 100, (0.005,) * 50 + (0.015,) * 50))
+    bins = page((fine,), reference=replace(REFERENCE, edges=edges)).specs["predictions"]["data"]["values"]
+    assert [one["bin"] for one in bins][:3] == ["0", "0.05", "0.1"]
+    assert [round(one["now"], 6) for one in bins] == [0.025] * 10 + [0.075] * 10
+
+
+def test_much_that_is_only_worth_watching_is_folded_beside_alerts():
+    small = [replace(DRIFT, severity="warn", subject=f"f{i}", sentence=f"f{i} has moved") for i in range(5)]
+    assert "3 more things worth watching" in page((point(9, 0.6, DRIFT, *small),)).text
+    assert "worth watching" not in page((point(9, 0.6, *small),)).text
 
 
 def test_hundreds_of_windows_are_thinned_and_their_names_stay_different():

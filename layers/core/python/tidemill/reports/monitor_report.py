@@ -16,10 +16,11 @@ from tidemill.reports.monitor_words import (
     DONE,
     STATE_WORDS,
     Watched,
+    day,
     figures_of,
+    gravest,
     headline,
     next_steps,
-    ranked,
     span,
     watched,
 )
@@ -67,7 +68,7 @@ def render(
 
 def _head(seen: Watched) -> Html:
     newest = seen.newest
-    told = ranked(newest.findings)[:2] if newest else []
+    told = gravest(seen.findings, 2)
     steps = next_steps(seen)
     return tag(
         "header",
@@ -104,7 +105,7 @@ def _follows(seen: Watched) -> Html | None:
     parts: list[Content] = []
     if done:
         parts.append(f"What followed: {formats.listed(done, 5)}. ")
-    elif newest.findings and not left:
+    elif seen.findings and not left:
         parts.append("No rule has acted on it. ")
     if left and not done:
         parts.append(f"Nothing more was done: {ACTIONS[left[0].action]} – {formats.sentence(left[0].reason)} ")
@@ -125,11 +126,10 @@ def _key_facts(seen: Watched) -> Iterable[tuple[Content, Content]]:
     if newest.features:
         moved = sum(feature.drifted for feature in newest.features)
         yield "Features moved", value(str(moved), f"of {len(newest.features)}")
-    for figure in figures_of(newest, reference.metric if reference else None)[:1]:
-        yield (
-            metric_words.words(figure.metric).label,
-            value(metric_words.figure(figure.metric, figure.value), _how(figure)),
-        )
+    known = seen.measured or newest
+    for figure in figures_of(known, reference.metric if reference else None)[:1]:
+        label = metric_words.words(figure.metric).label
+        yield label, value(metric_words.figure(figure.metric, figure.value), _how(figure, known, seen))
     if newest.service:
         rate = newest.service.errors / newest.service.requests if newest.service.requests else 0.0
         yield "Failed calls", value(formats.percent(rate), f"of {newest.service.requests:,}")
@@ -137,10 +137,11 @@ def _key_facts(seen: Watched) -> Iterable[tuple[Content, Content]]:
             yield "Price", value(formats.money(newest.service.usd_per_thousand), "for 1,000 predictions")
 
 
-def _how(figure: QualityFigure) -> Content:
+def _how(figure: QualityFigure, point: MonitorPoint, seen: Watched) -> Content:
     before = (
         f"; {metric_words.figure(figure.metric, figure.reference)} at release" if figure.reference is not None else ""
     )
     if figure.kind == "measured":
-        return f"measured on {figure.rows:,}{before}"
+        when = "" if point is seen.newest else f" until {day(point.end, seen.now)}"
+        return f"measured{when} on {figure.rows:,}{before}"
     return join(term("estimated_quality", "estimated"), before)

@@ -5,16 +5,17 @@ Each is a function from what was seen of a model to a section, or to None when i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from tidemill.contracts import ColumnProfile
-from tidemill.monitoring_contracts import FeatureDrift, Finding, MonitorPoint
+from tidemill.monitoring_contracts import Decision, FeatureDrift, Finding, MonitorPoint, QualityFigure, Reference
 from tidemill.reports import charts, formats, metric_words, monitor_charts
 from tidemill.reports.elements import Section, facts, figure, mark, metric_term, panel, panels_figure, sentence, table
 from tidemill.reports.glossary import term
 from tidemill.reports.markup import Content, Html, join, tag
-from tidemill.reports.monitor_words import ACTIONS, DONE, KIND_WORDS, Watched, day, figures_of, labels, ranked, span
+from tidemill.reports.monitor_words import DID, KIND_WORDS, NOT_DONE, Watched, day, figures_of, labels, span
 
 #: Windows on the axis of a chart; of more, these are evenly spread ones.
 WINDOWS = 60
@@ -24,8 +25,12 @@ FEATURES = 14
 DISTRIBUTIONS = 6
 #: Values of a category in a small chart; the rest are one bar.
 VALUES = 7
-#: Decisions in the log.
-DECISIONS = 40
+#: Findings that are only worth watching and shown beside alerts.
+WARNINGS = 2
+#: Windows whose decisions are shown at once; older ones are folded.
+DECIDED = 4
+#: Bins of a chart of predictions.
+PREDICTION_BINS = 20
 
 
 def shown(points: Sequence[MonitorPoint]) -> list[MonitorPoint]:
@@ -37,19 +42,38 @@ def shown(points: Sequence[MonitorPoint]) -> list[MonitorPoint]:
 
 
 def findings(seen: Watched) -> Section | None:
-    """What was found in the newest window, since when, and what was done about it."""
-    newest = seen.newest
-    if newest is None or not newest.findings:
+    """What was found, since when; what is only worth watching is folded when there is much of it."""
+    newest, found = seen.newest, seen.findings
+    if newest is None or not found:
         return None
+    alerts = [one for one in found if one.severity == "alert"]
+    warnings = [one for one in found if one.severity != "alert"]
+    open_ones = WARNINGS if alerts else len(warnings)
+    rest = warnings[open_ones:]
+    body = join(
+        _finding_list(alerts + warnings[:open_ones], newest, seen.now),
+        tag(
+            "details",
+            tag("summary", f"{formats.count(len(rest), 'more thing')} worth watching"),
+            _finding_list(rest, newest, seen.now),
+            class_="more",
+        )
+        if rest
+        else None,
+    )
+    return Section("findings", "What changed, and since when", body)
+
+
+def _finding_list(found: Sequence[Finding], newest: MonitorPoint, now: str) -> Html:
     items = [
         tag(
             "li",
             mark("refuse" if one.severity == "alert" else "warn", KIND_WORDS[one.kind]),
-            tag("p", sentence(one.sentence), _since(one, newest, seen.now)),
+            tag("p", sentence(one.sentence), _since(one, newest, now)),
         )
-        for one in ranked(newest.findings)
+        for one in found
     ]
-    return Section("findings", "What changed, and since when", tag("ul", *items, class_="findings"))
+    return tag("ul", *items, class_="findings")
 
 
 def _since(finding: Finding, newest: MonitorPoint, now: str) -> Html | None:
@@ -148,7 +172,7 @@ def _heat(seen: Watched) -> Html | None:
             "A column is a window, oldest left; the stronger the shade, the larger the ",
             term("psi"),
             f".{part}",
-            tag("span", "chance", class_="key quiet"),
+            tag("span", "no finding", class_="key quiet"),
             tag("span", "moved", class_="key moved"),
             tag("span", "moved far", class_="key worse"),
         ),
@@ -210,7 +234,9 @@ def _bins(feature: FeatureDrift, column: ColumnProfile | None) -> tuple[list[mon
     """A feature's shares with the names of its bins, and whether these are ranges; empty outer bins are left out."""
     before, now = feature.before, feature.now
     if column and column.histogram and len(before) == len(column.histogram.counts) + 2:
-        edges = column.histogram.edges
+        edges: Sequence[float] = column.histogram.edges
+        if column.type == "integer":  # the smallest whole number of each bin
+            edges = [math.ceil(edge) for edge in edges]
         write = formats.date if column.type == "date" else formats.exact if column.type == "integer" else formats.number
         names = [f"< {write(edges[0])}", *(write(edge) for edge in edges[:-1]), f"> {write(edges[-1])}"]
         places = [i for i in range(len(before)) if 0 < i < len(before) - 1 or before[i] or now[i]]
@@ -327,7 +353,15 @@ def quality(seen: Watched) -> Section | None:
             range(2, 6),
         ),
     )
-    body = join(tag("p", _quality_words(newest, metric)), chart, _quality_table(newest), _predictions(seen))
+    measured = seen.measured
+    earlier = _quality_words(measured, metric) if measured and measured is not newest else None
+    body = join(
+        tag("p", _quality_words(newest, metric)),
+        tag("p", "When outcomes were last known: ", earlier) if earlier else None,
+        chart,
+        _quality_table(newest, measured, seen.now),
+        _predictions(seen),
+    )
     return Section("quality", "How good its answers are", body)
 
 
@@ -348,30 +382,39 @@ def _quality_words(point: MonitorPoint, metric: str) -> Html:
     return join("The ", label, " of the window until ", formats.moment(point.end), ": ", *told, *against)
 
 
-def _quality_table(point: MonitorPoint) -> Html | None:
-    names = list(dict.fromkeys(one.metric for one in point.quality))
+def _quality_table(newest: MonitorPoint, measured: MonitorPoint | None, now: str) -> Html | None:
+    """Every metric as estimated in the newest window, and as measured in the newest one whose outcomes are known."""
+    known = [one for one in measured.quality if one.kind == "measured"] if measured else []
+    estimated = [one for one in newest.quality if one.kind == "estimated"]
+    names = list(dict.fromkeys(one.metric for one in (*known, *estimated)))
     if len(names) < 2:
         return None
+    kinds = [(title, {one.metric: one for one in found}) for title, found in _kinds(known, estimated, measured, now)]
     rows: list[list[Content]] = []
     for name in names:
-        found = {one.kind: one for one in point.quality if one.metric == name}
-        reference = next((one.reference for one in found.values() if one.reference is not None), None)
-        row: list[Content] = [metric_term(name)]
-        for kind in ("measured", "estimated"):
-            one = found.get(kind)
-            row.append(
-                "–"
-                if one is None
-                else join(
-                    tag("b", metric_words.figure(name, one.value)),
-                    " ",
-                    tag("small", f"{metric_words.figure(name, one.low)} to {metric_words.figure(name, one.high)}"),
-                )
-            )
-        rows.append([*row, metric_words.figure(name, reference)])
-    return table(
-        ["Metric", "Measured", term("estimated_quality", "Estimated"), "At release"], rows, "Quality", (1, 2, 3)
-    )
+        found = [figures.get(name) for _, figures in kinds]
+        reference = next((one.reference for one in found if one and one.reference is not None), None)
+        rows.append([metric_term(name), *(_with_interval(one) for one in found), metric_words.figure(name, reference)])
+    headers: list[Content] = ["Metric", *(title for title, _ in kinds), "At release"]
+    return table(headers, rows, "Quality", range(1, len(headers)))
+
+
+def _kinds(
+    known: Sequence[QualityFigure], estimated: Sequence[QualityFigure], measured: MonitorPoint | None, now: str
+) -> list[tuple[Content, Sequence[QualityFigure]]]:
+    kinds: list[tuple[Content, Sequence[QualityFigure]]] = []
+    if known and measured:
+        kinds.append((f"Measured until {day(measured.end, now)}", known))
+    if estimated:
+        kinds.append((term("estimated_quality", "Estimated"), estimated))
+    return kinds
+
+
+def _with_interval(figure: QualityFigure | None) -> Content:
+    if figure is None:
+        return "–"
+    value, low, high = (metric_words.figure(figure.metric, one) for one in (figure.value, figure.low, figure.high))
+    return join(tag("b", value), " ", tag("small", f"{low} to {high}"))
 
 
 def _predictions(seen: Watched) -> Html | None:
@@ -380,14 +423,7 @@ def _predictions(seen: Watched) -> Html | None:
     if newest is None or newest.prediction is None or not newest.prediction.before:
         return None
     found = newest.prediction
-    edges = reference.edges if reference else ()
-    if len(edges) == len(found.before) + 1:
-        names = [formats.number(edge, 2) for edge in edges[:-1]]
-    elif reference and len(found.before) == len(reference.labels):
-        names = sorted(reference.labels)
-    else:
-        names = [str(i) for i in range(1, len(found.before) + 1)]
-    bins = [monitor_charts.Bin(name, found.before[i], found.now[i]) for i, name in _numbered(names, range(len(names)))]
+    bins = _prediction_bins(found, reference)
     return figure(
         "predictions",
         monitor_charts.distribution(bins, True),
@@ -409,6 +445,32 @@ def _predictions(seen: Watched) -> Html | None:
             (1, 2),
         ),
     )
+
+
+def _prediction_bins(found: FeatureDrift, reference: Reference | None) -> list[monitor_charts.Bin]:
+    """The bins of the outputs, neighbours put together until they are few enough to see; or the labels."""
+    edges = reference.edges if reference else ()
+    before, now = found.before, found.now
+    if len(edges) != len(before) + 1:
+        labels_ = [*sorted(reference.labels), "others"] if reference else []
+        names = labels_[: len(before)] if len(labels_) >= len(before) else [str(i + 1) for i in range(len(before))]
+        return [monitor_charts.Bin(name, before[i], now[i]) for i, name in _numbered(names, range(len(names)))]
+    shares = reference is not None and reference.task in ("binary", "multiclass")
+    groups: dict[int, list[int]] = {}
+    for i in range(len(before)):
+        # Probabilities by equal widths; values by as many of the reference's quantiles.
+        group = (
+            math.floor((edges[i] + edges[i + 1]) / 2 * PREDICTION_BINS)
+            if shares
+            else i * PREDICTION_BINS // len(before)
+        )
+        groups.setdefault(group, []).append(i)
+    parts = [groups[group] for group in sorted(groups)]
+    names = [formats.number(edges[part[0]], 2) for part in parts]
+    return [
+        monitor_charts.Bin(name, sum(before[i] for i in parts[place]), sum(now[i] for i in parts[place]))
+        for place, name in _numbered(names, range(len(names)))
+    ]
 
 
 def _prediction_reading(seen: Watched) -> str:
@@ -504,7 +566,7 @@ def _keys(series: dict[str, Sequence[float | None]]) -> Html:
 
 
 def _rate(amount: int, requests: int) -> str:
-    return f"{amount:,} ({formats.percent(amount / requests)})" if requests else "0"
+    return f"{amount:,} ({formats.percent(amount / requests)})" if amount else "0"
 
 
 def versions(seen: Watched) -> Section | None:
@@ -549,7 +611,7 @@ _ROLLOUT_WORDS = {
     "PROMOTED": "has taken over all calls",
     "ROLLED_BACK": "was taken back",
 }
-_SIGNALS = {"good": ("pass", "Good"), "stop": ("refuse", "Stop"), "wait": ("skip", "Waits")}
+_SIGNALS = {"good": ("pass", "good"), "stop": ("refuse", "stops it"), "wait": ("skip", "waits")}
 _SIGNAL_WORDS = {
     "errors": "Errors",
     "latency": "Latency",
@@ -587,8 +649,8 @@ def rollout(seen: Watched) -> Section | None:
     signals = [
         tag(
             "li",
-            mark(_SIGNALS[one.verdict][0], f"{_SIGNAL_WORDS[one.name]}: {_SIGNALS[one.verdict][1].lower()}"),
-            tag("p", sentence(one.sentence)),
+            mark(_SIGNALS[one.verdict][0], _SIGNAL_WORDS[one.name]),
+            tag("p", sentence(one.sentence), " ", tag("small", _SIGNALS[one.verdict][1])),
         )
         for one in found.signals
     ]
@@ -615,36 +677,45 @@ def rollout(seen: Watched) -> Section | None:
 
 
 def decisions(seen: Watched) -> Section | None:
-    """What the rules decided, newest first, whether it was done or not."""
+    """What the rules decided, newest window first, whether it was done or not."""
     if not seen.decisions:
         return None
-    rows = [
-        [
-            tag("span", formats.moment(one.at)),
-            join(
-                mark("pass", DONE[one.action]) if one.acted else mark("skip", f"not done: {ACTIONS[one.action]}"),
-                tag("span", sentence(one.reason), class_="below"),
-                tag("small", f"retraining {one.retraining[:8]}") if one.retraining else None,
-            ),
-            str(one.version),
-            tag("span", one.rule, class_="name"),
-        ]
-        for one in seen.decisions[:DECISIONS]
-    ]
-    more = (
-        tag("p", f"The newest {DECISIONS} of {formats.count(len(seen.decisions), 'decision')}.", class_="hint")
-        if len(seen.decisions) > DECISIONS
-        else None
-    )
+    by_window: dict[str, list[Decision]] = {}
+    for one in seen.decisions:
+        by_window.setdefault(one.point, []).append(one)
+    windows = sorted(by_window.items(), reverse=True)
+    older = windows[DECIDED:]
     body = join(
+        tag("p", "Each time a rule of the project’s spec applied: what was done, or why it was not."),
+        *(_decided(point, made) for point, made in windows[:DECIDED]),
         tag(
-            "p",
-            "Each time a rule of the project’s spec applied: what was done, or why it was not. Nothing is left out.",
-        ),
-        table(["When", "What", "Version", "Rule"], rows, "Decisions", (2,)),
-        more,
+            "details",
+            tag("summary", f"{formats.count(len(older), 'older window')}"),
+            *(_decided(point, made) for point, made in older),
+            class_="more",
+        )
+        if older
+        else None,
     )
     return Section("decisions", "What was decided", body)
+
+
+def _decided(point: str, made: Sequence[Decision]) -> Html:
+    items = [
+        tag(
+            "li",
+            mark("pass" if one.acted else "skip", DID[one.action] if one.acted else f"No {NOT_DONE[one.action]}"),
+            tag(
+                "p",
+                sentence(one.reason),
+                " ",
+                tag("small", f"{one.rule}, version {one.version}"),
+                tag("small", f", retraining {one.retraining[:8]}") if one.retraining else None,
+            ),
+        )
+        for one in sorted(made, key=lambda one: (not one.acted, one.rule, one.id))
+    ]
+    return join(tag("h3", f"Window until {formats.moment(point)}"), tag("ul", *items, class_="findings"))
 
 
 def watching(seen: Watched) -> Section | None:

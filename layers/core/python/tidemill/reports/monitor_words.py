@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -32,7 +32,7 @@ STATE_WORDS: dict[State, str] = {
 CLAUSES: dict[FindingKind, str] = {
     "errors": "fails calls",
     "quality": "predicts worse than at its release",
-    "data_quality": "is sent faulty data",
+    "data_quality": "is sent values that it never learned of",
     "estimated_quality": "probably predicts worse than at its release",
     "drift": "sees other data than it learned from",
     "domain_drift": "sees other data than it learned from",
@@ -44,9 +44,9 @@ KIND_WORDS: dict[FindingKind, str] = {
     "errors": "Calls",
     "quality": "Quality",
     "data_quality": "Data quality",
-    "estimated_quality": "Estimated quality",
+    "estimated_quality": "Estimate",
     "drift": "Drift",
-    "domain_drift": "Drift as a whole",
+    "domain_drift": "As a whole",
     "prediction_drift": "Predictions",
     "latency": "Latency",
     "staleness": "Staleness",
@@ -59,7 +59,22 @@ DONE: dict[ActionName, str] = {
     "retrain": "training of a new version started",
     "freeze": "promotions frozen",
 }
-#: What was to be done, where it was not.
+#: The same in a word, for a list; and what was not done.
+DID: dict[ActionName, str] = {
+    "warn": "Noted",
+    "alert": "Alerted",
+    "review": "Reviews",
+    "retrain": "Training",
+    "freeze": "Frozen",
+}
+NOT_DONE: dict[ActionName, str] = {
+    "warn": "note",
+    "alert": "alert",
+    "review": "reviews",
+    "retrain": "training",
+    "freeze": "freeze",
+}
+#: What was to be done, where it was not, in a sentence.
 ACTIONS: dict[ActionName, str] = {
     "warn": "note in the log",
     "alert": "alert people",
@@ -73,19 +88,19 @@ ADVICE: dict[FindingKind, str] = {
     "version before back in service within seconds",
     "quality": "`tidemill retrain {model}` trains on the newest labelled predictions; `tidemill rollback {model}` puts "
     "the version before back in service",
-    "data_quality": "ask whoever sends the data what has changed there; the examples below name the values",
-    "estimated_quality": "upload what really happened, `tidemill actuals FILE --model {model}`, and the estimate "
+    "data_quality": "Ask whoever sends the data what has changed there; the findings below name the values",
+    "estimated_quality": "Upload what really happened, `tidemill actuals FILE --model {model}`, and the estimate "
     "becomes a measurement",
-    "drift": "if the change is real and will stay, train on newer data: `tidemill retrain {model}`",
-    "domain_drift": "if the change is real and will stay, train on newer data: `tidemill retrain {model}`",
-    "prediction_drift": "look at the moved features first: predictions move when they do, or when what comes before "
+    "drift": "If the change is real and will stay, train on newer data: `tidemill retrain {model}`",
+    "domain_drift": "If the change is real and will stay, train on newer data: `tidemill retrain {model}`",
+    "prediction_drift": "Look at the moved features first: predictions move when they do, or when what comes before "
     "the model is broken",
-    "latency": "the function’s memory decides how fast it is: see `PredictMemory` in the template",
+    "latency": "The function’s memory decides how fast it is: see `PredictMemory` in the template",
     "staleness": "`tidemill train FILE --project {model}` takes a newer table",
 }
-STARTING = "as soon as calls come in, this page shows what the model is asked and what it says"
+STARTING = "As soon as calls come in, this page shows what the model is asked and what it says"
 LABELS = (
-    "quality is only estimated so far; what really happened, uploaded with `tidemill actuals FILE --model {model}`, "
+    "Quality is only estimated so far; what really happened, uploaded with `tidemill actuals FILE --model {model}`, "
     "measures it"
 )
 
@@ -114,15 +129,43 @@ class Watched:
         return f"{self.model} version {self.points[-1].version}" if self.points else self.model
 
     @property
+    def measured(self) -> MonitorPoint | None:
+        """The newest window whose outcomes are known."""
+        return next((point for point in reversed(self.points) if _is_measured(point)), None)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found in the newest window, and what the newest known outcomes said, the gravest first.
+
+        Outcomes come late: a model that was found to have become worse is not better because nothing is known yet.
+        """
+        newest, measured = self.newest, self.measured
+        if newest is None:
+            return []
+        found = list(newest.findings)
+        if measured is not None and measured is not newest:
+            known = day(measured.end, self.now)
+            found += [
+                replace(one, sentence=f"When outcomes were last known, until {known}: {one.sentence}")
+                for one in measured.findings
+                if one.kind == "quality"
+            ]
+        return ranked(found)
+
+    @property
     def state(self) -> State:
         """How it stands with the model."""
         newest = self.newest
         if newest is None:
             return "unjudged"
-        severities = {finding.severity for finding in newest.findings}
+        severities = {finding.severity for finding in self.findings}
         if severities:
             return "alarming" if "alert" in severities else "noticed"
         return "steady" if newest.sufficient else "unjudged"
+
+
+def _is_measured(point: MonitorPoint) -> bool:
+    return any(figure.kind == "measured" for figure in point.quality)
 
 
 def watched(
@@ -179,14 +222,14 @@ def headline(seen: Watched) -> str:
     newest = seen.newest
     if newest is None:
         return f"Nothing has been seen of {seen.model} yet."
-    if not newest.findings:
+    findings = seen.findings
+    if not findings:
         if newest.sufficient:
             return f"{seen.name} sees and says what it did at its release."
         return f"{seen.name} was asked too little to judge it: {formats.count(newest.rows, 'prediction')}."
-    alerts = [one for one in newest.findings if one.severity == "alert"]
-    told = ranked(alerts or newest.findings)
-    clauses = list(dict.fromkeys(CLAUSES[one.kind] for one in told))[:2]
-    since = min((one.since for one in told if one.since), default=None)
+    alerts = [one for one in findings if one.severity == "alert"]
+    clauses = list(dict.fromkeys(CLAUSES[one.kind] for one in alerts or findings))[: 2 if alerts else 1]
+    since = min((one.since for one in alerts or findings if one.since and CLAUSES[one.kind] in clauses), default=None)
     when = f", since {day(since, seen.now)}" if since else ""
     if alerts:
         return f"{seen.name} {' and '.join(clauses)}{when}."
@@ -231,13 +274,21 @@ def figures_of(point: MonitorPoint, metric: str | None) -> list[QualityFigure]:
     return sorted((one for one in point.quality if one.metric == wanted), key=lambda one: one.kind != "measured")
 
 
+def gravest(findings: Iterable[Finding], most: int) -> list[Finding]:
+    """The first finding of each clause, at most so many; of findings that are ranked."""
+    first: dict[str, Finding] = {}
+    for finding in findings:
+        first.setdefault(CLAUSES[finding.kind], finding)
+    return list(first.values())[:most]
+
+
 def next_steps(seen: Watched) -> list[str]:
     """What a person can do now; `backticks` mark code."""
     newest = seen.newest
     if newest is None:
         return [STARTING]
-    kinds = dict.fromkeys(finding.kind for finding in ranked(newest.findings))
+    kinds = dict.fromkeys(finding.kind for finding in seen.findings)
     steps = list(dict.fromkeys(ADVICE[kind] for kind in kinds))[:4]
-    if newest.quality and not any(figure.kind == "measured" for figure in newest.quality):
+    if newest.quality and not _is_measured(newest):
         steps.append(LABELS)
     return list(dict.fromkeys(step.format(model=seen.model) for step in steps))
