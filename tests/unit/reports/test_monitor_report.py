@@ -208,7 +208,7 @@ def test_a_model_that_had_become_worse_is_not_better_while_no_outcome_is_known()
     unknown = replace(point(9, 0.02), quality=tuple(one for one in point(9).quality if one.kind == "estimated"))
     read = page((point(7), point(8, 0.02, WORSE), unknown))
     assert read.headings[0] == "churn version 2 predicts worse than at its release, since 8 March."
-    assert "When outcomes were last known, until 8 March: ROC AUC has fallen from 0.84 to 0.71." in read.text
+    assert "ROC AUC has fallen from 0.84 to 0.71; that was until 8 March, since when no outcome is known." in read.text
     assert "measured until 8 March on 300" in read.text
 
 
@@ -223,6 +223,13 @@ def test_pictures_show_every_window_and_the_most_moved_feature_first():
     kinds = {value["kind"] for value in drawn["quality"]["layer"][-1]["data"]["values"]}
     assert kinds == {"measured", "estimated"}
     assert [value["bin"] for value in drawn["distribution-0"]["data"]["values"]] == ["0", "24", "48"]
+
+
+def test_measurement_and_estimate_that_part_are_explained():
+    assert "Measurement and estimate have parted." in page().text
+    near = QualityFigure("roc_auc", "measured", 0.78, 0.73, 0.83, 300, 0.84)
+    agree = replace(point(9), quality=(near, point(9).quality[1]))
+    assert "have parted" not in page((agree,)).text
 
 
 def test_bins_of_predictions_are_put_together_until_they_can_be_seen():

@@ -151,11 +151,6 @@ def quality(
         },
         {
             "data": {"values": values},
-            "mark": {"type": "line", "strokeWidth": 2},
-            "encoding": {"x": x, **place, "y": {**y, "field": "value"}, "color": colour},
-        },
-        {
-            "data": {"values": values},
             "mark": {"type": "point", "size": 42},
             "encoding": {
                 "x": x,
@@ -192,7 +187,12 @@ def bars(windows: Sequence[str], amounts: Sequence[float], label: str) -> Spec:
         "mark": {"type": "bar", "color": ACCENT},
         "encoding": {
             "x": _windows(windows),
-            "y": {"field": "value", "type": "quantitative", "title": None, "axis": {"tickCount": 4, "format": "~s"}},
+            "y": {
+                "field": "value",
+                "type": "quantitative",
+                "title": None,
+                "axis": {"tickCount": 4, "format": "~s" if max(amounts, default=0) >= 10_000 else ",d"},
+            },
             "tooltip": [
                 {"field": "window", "type": "nominal", "title": "window until"},
                 {"field": "value", "type": "quantitative", "title": label, "format": ",.4~g"},

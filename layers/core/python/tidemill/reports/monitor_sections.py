@@ -354,10 +354,10 @@ def quality(seen: Watched) -> Section | None:
         ),
     )
     measured = seen.measured
-    earlier = _quality_words(measured, metric) if measured and measured is not newest else None
     body = join(
         tag("p", _quality_words(newest, metric)),
-        tag("p", "When outcomes were last known: ", earlier) if earlier else None,
+        tag("p", _known_words(measured, metric)) if measured and measured is not newest else None,
+        tag("p", _apart_words()) if measured and _apart(measured, metric) else None,
         chart,
         _quality_table(newest, measured, seen.now),
         _predictions(seen),
@@ -367,19 +367,51 @@ def quality(seen: Watched) -> Section | None:
 
 def _quality_words(point: MonitorPoint, metric: str) -> Html:
     """The newest figures in a sentence, and how sure they are."""
-    label = metric_term(metric)
     told: list[Content] = []
     for one in figures_of(point, metric):
-        value, low, high = (metric_words.figure(metric, bound) for bound in (one.value, one.low, one.high))
         how = (
-            f"on {formats.count(one.rows, 'labelled prediction')}"
+            f"measured on {formats.count(one.rows, 'prediction')} whose outcome is known"
             if one.kind == "measured"
-            else "without labels, from what the model says and how that was right on the holdout"
+            else "estimated from what the model says, and how right that was on the holdout"
         )
-        told += [tag("b", f"{value}"), f" {one.kind} {how} (95%: {low} to {high})", "; "]
+        told += [*_figure_words(one), f" {how}; "]
     reference = next((one.reference for one in point.quality if one.metric == metric), None)
-    against = (f"it was {metric_words.figure(metric, reference)} at release.",) if reference is not None else ()
-    return join("The ", label, " of the window until ", formats.moment(point.end), ": ", *told, *against)
+    against = f"it was {metric_words.figure(metric, reference)} at release." if reference is not None else ""
+    return join("The ", metric_term(metric), f" of the window until {formats.moment(point.end)} is ", *told, against)
+
+
+def _known_words(measured: MonitorPoint, metric: str) -> Html | None:
+    """What the newest known outcomes said."""
+    one = next((one for one in measured.quality if (one.kind, one.metric) == ("measured", metric)), None)
+    if one is None:
+        return None
+    until = formats.moment(measured.end)
+    return join(
+        f"When outcomes were last known, of the window until {until}, it was ", *_figure_words(one), ", measured."
+    )
+
+
+def _figure_words(one: QualityFigure) -> list[Content]:
+    value, low, high = (metric_words.figure(one.metric, figure) for figure in (one.value, one.low, one.high))
+    return [tag("b", value), f" (95%: {low} to {high})"]
+
+
+def _apart(point: MonitorPoint, metric: str) -> bool:
+    """Whether what was measured lies beyond what was estimated, both with their intervals."""
+    found = {one.kind: one for one in figures_of(point, metric)}
+    if len(found) < 2:
+        return False
+    measured, estimated = found["measured"], found["estimated"]
+    return measured.high < estimated.low or measured.low > estimated.high
+
+
+def _apart_words() -> Html:
+    return join(
+        "Measurement and estimate have parted. An ",
+        term("estimated_quality", "estimate"),
+        " follows what the model is asked; when the same question has another answer than it used to, only outcomes "
+        "show it, and only training on newer outcomes mends it.",
+    )
 
 
 def _quality_table(newest: MonitorPoint, measured: MonitorPoint | None, now: str) -> Html | None:
@@ -466,7 +498,8 @@ def _prediction_bins(found: FeatureDrift, reference: Reference | None) -> list[m
         )
         groups.setdefault(group, []).append(i)
     parts = [groups[group] for group in sorted(groups)]
-    names = [formats.number(edges[part[0]], 2) for part in parts]
+    starts = [group / PREDICTION_BINS if shares else edges[groups[group][0]] for group in sorted(groups)]
+    names = [formats.number(start, 2) for start in starts]
     return [
         monitor_charts.Bin(name, sum(before[i] for i in parts[place]), sum(now[i] for i in parts[place]))
         for place, name in _numbered(names, range(len(names)))
@@ -504,7 +537,11 @@ def service(seen: Watched) -> Section | None:
         "99%": [one.p99_ms for one in figures],
     }
     panels = [
-        panel("volume", monitor_charts.bars(windows, volume, "predictions"), tag("strong", "Predictions")),
+        panel(
+            "volume",
+            monitor_charts.bars(windows, volume, "predictions"),
+            join(tag("strong", "Predictions"), tag("small", "answered in the window")),
+        ),
         panel(
             "latency",
             monitor_charts.lines(windows, latencies, "milliseconds"),

@@ -144,9 +144,9 @@ class Watched:
             return []
         found = list(newest.findings)
         if measured is not None and measured is not newest:
-            known = day(measured.end, self.now)
+            known = f"that was until {day(measured.end, self.now)}, since when no outcome is known"
             found += [
-                replace(one, sentence=f"When outcomes were last known, until {known}: {one.sentence}")
+                replace(one, sentence=f"{one.sentence.rstrip('.')}; {known}")
                 for one in measured.findings
                 if one.kind == "quality"
             ]
