@@ -2,8 +2,8 @@
 
 Both versions are looked at over the same time and the same kind of calls, so what differs between them is the version.
 A stop needs evidence: the difference must be beyond what the project allows by more than chance, or else the small
-counts of a first share would take good versions back. Each test's level is one in a thousand, since a rollout is looked
-at some dozens of times.
+counts of a first share would take good versions back. The tests are strict, since a rollout is looked at some dozens of
+times.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from tidemill.spec import LOWER_IS_BETTER
 
 #: How often chance alone may stop a step in one look at one signal.
 CHANCE = 1e-3
-#: Standard errors that go with it.
+#: The same for failed calls. What is allowed above the champion's rate keeps chance away from good versions already.
+ERRORS_CHANCE = 0.01
+#: Standard errors that go with CHANCE.
 _SURE = quantile(CHANCE)
 #: Standard errors on each side of a 95% interval.
 _INTERVAL = quantile(0.025)
@@ -94,39 +96,37 @@ def judge(
 
 
 def _errors(made: RolloutPlan, champion: Observed, challenger: Observed) -> Signal | None:
+    """Whether as many calls fail would be chance, if its rate were the champion's and what is allowed above that."""
     if not challenger.requests:
         return None
     theirs = champion.errors / champion.requests if champion.requests else 0.0
     ours = challenger.errors / challenger.requests
-    low = _least_difference(challenger.errors, challenger.requests, champion.errors, champion.requests)
+    # The champion's true rate may be higher than the one seen; one that answers nothing fails at nothing.
+    highest = (
+        1 - share_bound(champion.requests - champion.errors, champion.requests, 0.05) if champion.requests else 0.0
+    )
     told = (
         f"{challenger.errors:,} of its {challenger.requests:,} calls failed ({ours:.2%}), of the champion's "
         f"{champion.errors:,} of {champion.requests:,} ({theirs:.2%})"
     )
-    if low > made.error_rate:
-        return Signal(
-            "errors", "stop", f"{told}: {made.error_rate:.2%} more are allowed", ours, theirs + made.error_rate
-        )
-    return Signal("errors", "good", told, ours, theirs + made.error_rate)
+    limit = theirs + made.error_rate
+    if _at_least(challenger.errors, challenger.requests, min(1.0, highest + made.error_rate)) < ERRORS_CHANCE:
+        return Signal("errors", "stop", f"{told}: {made.error_rate:.2%} more are allowed", ours, limit)
+    return Signal("errors", "good", told, ours, limit)
 
 
-def _least_difference(failed: int, requests: int, champion_failed: int, champion_requests: int) -> float:
-    """The least that one rate is above another, as sure as a stop must be.
-
-    The lower end of Newcombe's interval for the difference of two proportions, from Wilson's for each (Interval
-    estimation for the difference between independent proportions, 1998, method 10).
-    """
-    rate, (low, _) = failed / requests, _bounds(failed, requests)
-    if not champion_requests:  # nothing to compare with: a champion that answers nothing does not fail
-        return low
-    other = champion_failed / champion_requests
-    _, high = _bounds(champion_failed, champion_requests)
-    return rate - other - math.sqrt((rate - low) ** 2 + (high - other) ** 2)
-
-
-def _bounds(count: int, of: int) -> tuple[float, float]:
-    """Wilson's bounds of a share, each wrong once in 1 / CHANCE times."""
-    return share_bound(count, of, CHANCE), 1 - share_bound(of - count, of, CHANCE)
+def _at_least(failed: int, calls: int, rate: float) -> float:
+    """Probability that so many calls fail, or more: the upper tail of the binomial distribution."""
+    if failed <= calls * rate or rate >= 1:
+        return 1.0  # not less than about a half
+    ways = math.lgamma(calls + 1) - math.lgamma(failed + 1) - math.lgamma(calls - failed + 1)
+    term = math.exp(ways + failed * math.log(rate) + (calls - failed) * math.log1p(-rate)) if rate else 0.0
+    total = term
+    while failed < calls and term > total * 1e-9:  # each is a smaller share of the one before
+        term *= (calls - failed) / (failed + 1) * rate / (1 - rate)
+        failed += 1
+        total += term
+    return total
 
 
 def _latency(made: RolloutPlan, champion: Observed, challenger: Observed) -> Signal | None:
@@ -140,7 +140,7 @@ def _latency(made: RolloutPlan, champion: Observed, challenger: Observed) -> Sig
     highest = _quantile(champion.latency, min(1.0, 0.5 + _SURE / (2 * math.sqrt(calls))))
     limit = max(highest * made.latency_ratio, highest + LEAST_MS)
     slower = _above(challenger.latency, limit)
-    least, _ = _bounds(slower, sum(challenger.latency))
+    least = share_bound(slower, sum(challenger.latency), CHANCE)
     told = f"half of its calls take at most {ours:.3g} ms, of the champion's at most {theirs:.3g} ms"
     if least > 0.5:
         return Signal("latency", "stop", f"{told}: {made.latency_ratio:g} times as much is allowed", ours, limit)
