@@ -93,22 +93,17 @@ def read(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 def capture(number: int, hour: str = HOURS[0], version: int = 1, **others: Any) -> Capture:
     probability = number % 10 / 10
-    return Capture(
-        **{
-            "prediction_id": f"p{number}",
-            "at": f"{hour}:{number % 60:02d}:00Z",
-            "model": MODEL,
-            "version": version,
-            "inputs": {"tenure": number % 25, "plan": "ABC"[number % 3]},
-            "prediction": {
-                "label": "Yes" if probability >= 0.5 else "No",
-                "probabilities": [1 - probability, probability],
-            },
-            "alias": "champion",
-            "ms": 3.0,
-        }
-        | others
-    )
+    fields: dict[str, Any] = {
+        "prediction_id": f"p{number}",
+        "at": f"{hour}:{number % 60:02d}:00Z",
+        "model": MODEL,
+        "version": version,
+        "inputs": {"tenure": number % 25, "plan": "ABC"[number % 3]},
+        "prediction": {"label": "Yes" if probability >= 0.5 else "No", "probabilities": [1 - probability, probability]},
+        "alias": "champion",
+        "ms": 3.0,
+    }
+    return Capture(**fields | others)
 
 
 def put(objects: Objects, captures: Iterable[Capture], name: str = "") -> None:
@@ -355,7 +350,7 @@ def test_many_outcomes_are_joined_over_several_calls(
 def test_calls_that_no_version_got_and_failed_ones_are_counted_by_themselves(
     summarize: ModuleType, objects: Objects, model: int, files: MonitoringFiles
 ) -> None:
-    refused = {"prediction": None, "inputs": {}, "status": 400, "error": "tenure must be a number"}
+    refused: dict[str, Any] = {"prediction": None, "inputs": {}, "status": 400, "error": "tenure must be a number"}
     put(objects, [capture(1), capture(2, **refused), capture(3, version=0, **refused | {"status": 503})])
     look(summarize, f"{HOURS[0]}:30:00Z")
     served, none = total(files, HOURS[0]), total(files, HOURS[0], version=0)
