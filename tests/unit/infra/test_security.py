@@ -195,8 +195,8 @@ def test_captures_are_taken_again_and_then_kept(resources: dict[str, Json]) -> N
         assert queue["VisibilityTimeout"] >= 6 * resources[f"{stage}Function"]["Properties"]["Timeout"]
     mappings = of_type(resources, "AWS::Lambda::EventSourceMapping").values()
     assert {m["FunctionName"]["Ref"]: m["EventSourceArn"]["Fn::GetAtt"] for m in mappings} == {
-        "CaptureFunction": ["CaptureQueue", "Arn"],
-        "ShadowFunction": ["ShadowQueue", "Arn"],
+        "CaptureFunction": "CaptureQueue.Arn",
+        "ShadowFunction": "ShadowQueue.Arn",
     }
     assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings)
 
