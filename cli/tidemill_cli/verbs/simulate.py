@@ -178,5 +178,6 @@ def _say(model: str, done: Replayed, seconds: float, as_json: bool) -> None:
     if done.refused or done.failed:
         click.echo(f"{done.refused:,} calls were refused and {done.failed:,} failed: {done.problem}")
     if done.actuals:
-        click.echo(f"{done.actuals:,} outcomes told in {len(done.uploads)} uploads")
+        uploads = f"{len(done.uploads)} uploads" if len(done.uploads) > 1 else "one upload"
+        click.echo(f"{done.actuals:,} outcomes told in {uploads}")
     click.echo(f"See what comes of it: tidemill monitor {model} --look")
