@@ -472,6 +472,23 @@ def test_a_link_that_is_none_of_ours_is_a_page_that_says_so(
     assert api.machines.answered == []
 
 
+def test_a_service_that_does_not_answer_leaves_the_link_good(
+    api: Api, waiting: str, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = api.link(objects, waiting)
+    with monkeypatch.context() as broken:
+        broken.setattr(ReleaseRecords, "add_vote", lambda *_: raising(StorageError("table tidemill-secret is away")))
+        reply = api.press(token, "decision=approve")
+    assert reply.status == 503
+    assert "Not at the moment" in reply.body
+    assert "secret" not in reply.body
+    assert api.press(token, "decision=approve").status == 200
+
+
+def raising(error: Exception) -> None:
+    raise error
+
+
 def test_a_link_for_who_may_not_decide_is_not_used_up(api: Api, waiting: str, objects: Objects) -> None:
     token = api.link(objects, waiting, person="mallory@example.com")
     for _ in range(2):
@@ -485,8 +502,8 @@ def test_of_two_people_the_first_is_told_that_one_more_is_needed(
 ) -> None:
     run_id = ask(registry, api, trained.run_id, approvers=2)
     first = api.link(objects, run_id)
-    assert "1 person more must approve" in api.open(first).body
-    assert "It waits for 1 person more" in api.press(first, "decision=approve").body
+    assert "1 more person must approve" in api.open(first).body
+    assert "It waits for 1 more person" in api.press(first, "decision=approve").body
     assert api.machines.answered == []
     assert api.call("POST", "/approvals/{run}", {"decision": "approve"}, run=run_id).document["missing"] == 0
     assert api.machines.answered == [("succeed", "the task token")]

@@ -49,7 +49,7 @@ def decide(stack: Stack, request: Request) -> Answer:
 
 def failed(status: int, message: str) -> Answer:
     """An error for people."""
-    return page(decision_page.failed(message), status)
+    return page(decision_page.failed(message, passing=status >= 500), status)
 
 
 def page(html: str, status: int = 200) -> Answer:

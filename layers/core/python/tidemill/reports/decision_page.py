@@ -79,7 +79,7 @@ def thanks(decision: Literal["approve", "reject"], model: str, version: int, mis
         words = "It goes nowhere: the version in service stays, and whoever started the run is told your reason."
     elif missing:
         title = f"You approved version {version} of {model}"
-        words = f"It waits for {_people(missing)} more before it is released."
+        words = f"It waits for {_more(missing)} before it is released."
     else:
         title = f"Version {version} of {model} is approved"
         words = "It is being released now."
@@ -88,9 +88,17 @@ def thanks(decision: Literal["approve", "reject"], model: str, version: int, mis
     return _framed(title, state, join(tag("h1", title), tag("p", words, class_="lede"), used))
 
 
-def failed(message: str) -> str:
-    """The page instead of one that cannot be shown; `message` is a sentence."""
-    title = "This link decides nothing"
+def failed(message: str, passing: bool) -> str:
+    """The page instead of one that cannot be shown.
+
+    Parameters
+    ----------
+    message
+        a sentence.
+    passing
+        whether the same link may work later.
+    """
+    title = "Not at the moment" if passing else "This link decides nothing"
     return _framed(title, "failed", join(tag("h1", title), tag("p", formats.sentence(message), class_="lede")))
 
 
@@ -142,7 +150,7 @@ def _form(asked: Asked, problem: str) -> Html:
 
 def _what_follows(asked: Asked) -> str:
     others = asked.missing - 1
-    when = f"After yours, {_people(others)} more must approve. Then" if others > 0 else "If you approve,"
+    when = f"After yours, {_more(others)} must approve. Then" if others > 0 else "If you approve,"
     return (
         f"{when} {_rollout(asked.rollout)} If you refuse, it goes nowhere and the version in service stays. "
         "You decide once."
@@ -151,7 +159,7 @@ def _what_follows(asked: Asked) -> str:
 
 def _rollout(options: RolloutOptions) -> str:
     shadow = (
-        f"it first answers copies of calls for {formats.duration(options.shadow_minutes * 60)}, and "
+        f"it first answers copies of calls for {formats.duration(options.shadow_minutes * 60)}, then "
         if options.shadow_minutes
         else ""
     )
@@ -165,8 +173,8 @@ def _rollout(options: RolloutOptions) -> str:
     )
 
 
-def _people(count: int) -> str:
-    return formats.count(count, "person", "people")
+def _more(people: int) -> str:
+    return formats.count(people, "more person", "more people")
 
 
 def _framed(title: str, state: str, main: Html) -> str:
