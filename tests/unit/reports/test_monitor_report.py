@@ -180,6 +180,15 @@ def test_headline_and_colour_follow_the_newest_window(points, expected, state):
     assert read.state == state
 
 
+def test_a_steady_model_says_for_how_long():
+    assert "Nothing was found in this window." in page((point(7),)).text
+    assert (
+        "Nothing was found in the newest 2 windows, since 7 March."
+        in page((point(7, 0.3, DRIFT), point(8), point(9))).text
+    )
+    assert "the newest 2 windows of this page" in page((point(8), point(9))).text
+
+
 def test_points_may_come_in_any_order():
     assert render("churn", POINTS, (), REFERENCE, PROFILE, NOW, None) == render(
         "churn", POINTS[::-1], (), REFERENCE, PROFILE, NOW, None

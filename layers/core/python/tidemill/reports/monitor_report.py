@@ -10,12 +10,13 @@ from tidemill.release_contracts import Rollout
 from tidemill.reports import formats, metric_words, monitor_sections, page
 from tidemill.reports.elements import Section, facts, sentence
 from tidemill.reports.glossary import term
-from tidemill.reports.markup import Content, Html, join, tag
+from tidemill.reports.markup import Content, Html, escape, join, tag
 from tidemill.reports.monitor_words import (
     ACTIONS,
     DONE,
     STATE_WORDS,
     Watched,
+    calm,
     day,
     figures_of,
     gravest,
@@ -80,7 +81,11 @@ def _head(seen: Watched) -> Html:
             class_="kicker",
         ),
         tag("h1", headline(seen)),
-        tag("div", *(tag("p", sentence(one.sentence)) for one in told), tag("p", _follows(seen)), class_="lede"),
+        tag(
+            "div",
+            *(tag("p", line) for line in (*(sentence(one.sentence) for one in told), *_more(seen))),
+            class_="lede",
+        ),
         facts(_key_facts(seen)) if newest else None,
         tag(
             "div",
@@ -92,6 +97,11 @@ def _head(seen: Watched) -> Html:
         else None,
         class_="verdict",
     )
+
+
+def _more(seen: Watched) -> list[Html]:
+    quiet = calm(seen)
+    return [line for line in (escape(quiet) if quiet else None, _follows(seen)) if line]
 
 
 def _follows(seen: Watched) -> Html | None:

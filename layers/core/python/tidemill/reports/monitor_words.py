@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -234,6 +235,17 @@ def headline(seen: Watched) -> str:
     if alerts:
         return f"{seen.name} {' and '.join(clauses)}{when}."
     return f"{seen.name} holds up, but {clauses[0]}{when}."
+
+
+def calm(seen: Watched) -> str | None:
+    """For how long nothing has been found, when that is so."""
+    if seen.state != "steady":
+        return None
+    quiet = list(itertools.takewhile(lambda point: not point.findings, reversed(seen.points)))
+    if len(quiet) == 1:
+        return "Nothing was found in this window."
+    whole = " of this page" if len(quiet) == len(seen.points) else ""
+    return f"Nothing was found in the newest {len(quiet):,} windows{whole}, since {day(quiet[-1].start, seen.now)}."
 
 
 def day(iso: str, now: str) -> str:
