@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tidemill.contracts import Gate, Interval
-from tidemill.rules.gates import Champion, judge
+from tidemill.rules.gates import Champion, judge, keeps_up_on_newest
 from tidemill.spec import Gates
 
 
@@ -110,3 +110,37 @@ def test_a_metric_that_is_not_defined_on_the_holdout_is_refused_with_the_way_out
     (gate,) = judge(Gates(), "roc_auc", {}, {}, None)
     assert gate.verdict == "refuse"
     assert "holdout.fraction" in gate.detail
+
+
+def lately(difference: Interval, rows: int = 400) -> Gate:
+    """The gate of the newest predictions, when the champion has 0.9 there."""
+    return keeps_up_on_newest(Gates(), "roc_auc", rows, 0.9 + difference.value, Champion(3, 0.9, difference))
+
+
+@pytest.mark.parametrize(
+    ("difference", "verdict", "said"),
+    [
+        (Interval(0.01, -0.008, 0.03), "pass", "on 400 newest predictions: better by 0.010"),
+        (Interval(-0.03, -0.05, -0.01), "refuse", "train on newer rows"),
+        (Interval(-0.03, -0.09, 0.02), "skip", "so few rows cannot tell"),  # it looks worse, which may be chance
+        (Interval(-0.005, -0.02, -0.001), "skip", "so few rows cannot tell"),  # worse, but perhaps within the margin
+        (Interval(0.01, -0.05, 0.08), "skip", "so few rows cannot tell"),
+    ],
+)
+def test_only_a_model_that_is_surely_worse_on_the_newest_predictions_is_refused(
+    difference: Interval, verdict: str, said: str
+) -> None:
+    gate = lately(difference)
+    assert (gate.name, gate.verdict) == ("keeps_up_on_newest", verdict)
+    assert said in gate.detail
+    assert gate.value == difference.low
+    assert gate.threshold == pytest.approx(-0.009)
+
+
+def test_without_enough_newest_predictions_the_gate_steps_aside() -> None:
+    few = keeps_up_on_newest(Gates(), "roc_auc", 42, None, None)
+    assert few.verdict == "skip"
+    assert "42 newest predictions" in few.detail
+    assert "tidemill actuals" in few.detail
+    same = keeps_up_on_newest(Gates(), "roc_auc", 420, None, None)
+    assert "one outcome only" in same.detail

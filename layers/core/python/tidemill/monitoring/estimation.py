@@ -139,15 +139,13 @@ def _values(summary: Summary, reference: Reference, rows: int) -> dict[str, Draw
             found[metric] = Drawn(known * growth, known * growth * (1 + unsure[metric] * steps))
     if "rmse" not in found or "r2" not in reference.metrics or reference.metrics["r2"] >= 1:
         return found
-    # What happened varies as what is said does, and by errors: as much of these adds to it as on the holdout.
+    # What happened varies as what is said does, and by errors. Bins tell the former up to a factor.
     mean_square, known_square = found["rmse"].value ** 2, reference.metrics["rmse"] ** 2
-    known_spread = known_square / (1 - reference.metrics["r2"])
-    added = (known_spread - _spread(reference.outputs[VALUE], reference)) / known_square
-    spread = _spread(summary.outputs[VALUE], reference) + added * mean_square
-    if spread > 0:
-        lost = mean_square / spread
-        found["r2"] = Drawn(1 - lost, 1 - lost * (1 + 2 * unsure["rmse"] * steps))
-    return found
+    explained = max(known_square / (1 - reference.metrics["r2"]) - known_square, 0.0)
+    said, known_said = (_spread(counts.outputs[VALUE], reference) for counts in (summary, reference))
+    spread = (explained * said / known_said if known_said > 0 else 0.0) + mean_square
+    lost = mean_square / spread
+    return found | {"r2": Drawn(1 - lost, 1 - lost * (1 + 2 * unsure["rmse"] * steps))}
 
 
 def _by_scale(summary: Summary, reference: Reference) -> tuple[float, float] | None:

@@ -37,10 +37,11 @@ class Drawn:
 def measured(labelled: Labelled, reference: Reference) -> tuple[QualityFigure, ...]:
     """The metrics of the predictions whose outcome is known, the deciding one first.
 
-    There are none for fewer than `LEAST_ROWS` rows and for tasks without a target. A metric that is not defined, as a
-    ranking of rows of one class, is left out.
+    There are none for fewer than `LEAST_ROWS` rows, for rows that were counted without the reference's bins, and for
+    tasks without a target. A metric that is not defined, as a ranking of rows of one class, is left out.
     """
-    if labelled.rows < LEAST_ROWS or reference.task not in SUPERVISED:
+    binned = labelled.absolute_errors if reference.task == "regression" else labelled.happened
+    if labelled.rows < LEAST_ROWS or reference.task not in SUPERVISED or not binned:
         return ()
     generator = np.random.default_rng(_SEED)
     if reference.task == "regression":
