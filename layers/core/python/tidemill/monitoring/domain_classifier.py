@@ -100,17 +100,20 @@ def encoded(sample: Sequence[SampledRow], fields: Sequence[InputField], signatur
     found: dict[str, np.ndarray] = {}
     for field in fields:
         lenient = InputField(field.name, field.type, required=False)
-        values = clean[field.name]
-        found |= encode([lenient], {field.name: [value if _readable(lenient, value) else None for value in values]})
+        try:
+            found |= encode([lenient], {field.name: clean[field.name]})
+        except InputRefused:
+            found |= encode([lenient], {field.name: [_readable(lenient, value) for value in clean[field.name]]})
     return found
 
 
-def _readable(field: InputField, value: Any) -> bool:
+def _readable(field: InputField, value: Any) -> Any:
+    """The value, or None when it is not of the field's type."""
     try:
         encode([field], {field.name: [value]})
     except InputRefused:
-        return False
-    return True
+        return None
+    return value
 
 
 def _chosen(signature: Signature, rows: ReferenceRows, reference: Reference | None) -> list[InputField]:
@@ -204,7 +207,7 @@ def logistic(features: np.ndarray, label: np.ndarray) -> np.ndarray:
         curvature = (table * (chance * (1 - chance))[:, None]).T @ table + np.diag(ridge)
         step = np.linalg.solve(curvature, gradient)
         weights = weights + step
-        if float(np.abs(step).max()) < 1e-4:
+        if float(np.abs(step).max()) < 1e-3:
             break
     return weights
 
