@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tidemill.contracts import Check, Coverage, Gate, InputField, Member, TopValue
+from tidemill.contracts import ChampionComparison, Check, Coverage, Gate, InputField, Interval, Member, TopValue
 from tidemill.reports import summary
 from tidemill.reports.glossary import TERMS
 
@@ -374,6 +374,24 @@ def test_the_champions_picture_shows_the_margin(binary):
     assert "The new churn model does not take the champion’s place" in text
     alone = replace(binary, evaluation=replace(binary.evaluation, champion=None))
     assert "spec-champion" not in Page(alone.page()).attributes("data-chart")
+
+
+def test_both_models_are_shown_on_the_newest_predictions(binary):
+    assert "On the newest predictions" not in Page(binary.page()).text
+    lately = replace(
+        binary.evaluation,
+        newest=ChampionComparison(2, {"roc_auc": Interval(0.7, 0.65, 0.75)}, Interval(0.06, 0.02, 0.1)),
+        newest_rows=1234,
+        newest_metrics={"accuracy": Interval(0.7, 0.6, 0.8), "roc_auc": Interval(0.76, 0.71, 0.81)},
+    )
+    text = Page(replace(binary, evaluation=lately).page()).text
+    told = text[text.index("On the newest predictions") :]
+    assert "the 1,234 newest predictions whose outcome is known" in told
+    assert "on these rows, the new model gains 0.06 in ROC AUC" in told
+    assert "0.7600 (0.7100 to 0.8100)0.7000 (0.6500 to 0.7500)" in told
+    gates = (*binary.evaluation.gates, Gate("keeps_up_on_newest", "refuse", "roc_auc is worse on them."))
+    refused = replace(binary, evaluation=replace(lately, gates=gates)).told(status="REFUSED_BY_GATE")
+    assert "does worse than the champion on the newest predictions" in Page(refused.page()).text
 
 
 def test_the_worst_part_is_told_in_the_head_and_drawn(binary):

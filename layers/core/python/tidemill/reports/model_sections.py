@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tidemill.contracts import Effect, Evaluation, Importance
+from tidemill.contracts import ChampionComparison, Effect, Evaluation, Importance, Interval
 from tidemill.reports import charts, formats, metric_words, trust_charts
 from tidemill.reports.elements import Records, Section, figure, metric_term, panel, panels_figure, points, table
 from tidemill.reports.glossary import term
@@ -54,8 +54,9 @@ def quality(records: Records) -> Section | None:
         ),
         *(_interval_chart(records, names, scale, place) for place, scale in enumerate(_charted_scales(names, metric))),
         table(headers, rows, "Quality on the holdout", range(1, len(headers))),
-        tag("p", _difference(evaluation)) if champion else None,
+        tag("p", _difference(champion, metric, "on the same rows")) if champion else None,
         _champion_figure(evaluation) if evaluation else None,
+        _newest(evaluation) if evaluation else None,
     )
     return Section("quality", "How good it is, and how sure we are", body)
 
@@ -94,11 +95,8 @@ def _interval_chart(records: Records, names: Sequence[str], scale: str, place: i
     return figure(f"intervals-{scale.replace('_', '-')}", charts.intervals(rows, unit), title, reading, None)
 
 
-def _difference(evaluation: Evaluation | None) -> Html:
-    champion = evaluation.champion if evaluation else None
-    if evaluation is None or champion is None:
-        return Html("")
-    difference = champion.difference
+def _difference(compared: ChampionComparison, metric: str, rows: str) -> Html:
+    difference = compared.difference
     verdict_words = (
         "so the new model is better"
         if difference.low > 0
@@ -107,12 +105,44 @@ def _difference(evaluation: Evaluation | None) -> Html:
         else "so these rows cannot tell which of the two is better"
     )
     return join(
-        f"Against the champion, on the same rows, the new model {'loses' if difference.value < 0 else 'gains'} ",
+        f"Against the champion, {rows}, the new model {'loses' if difference.value < 0 else 'gains'} ",
         tag("b", formats.number(abs(difference.value), 2)),
-        f" in {metric_words.words(evaluation.metric).label} (",
+        f" in {metric_words.words(metric).label} (",
         term("interval"),
         f": {formats.number(difference.low, 2)} to {formats.number(difference.high, 2)}), {verdict_words}.",
     )
+
+
+def _newest(evaluation: Evaluation) -> Html | None:
+    """Both models on the newest predictions whose outcome is known."""
+    compared, own = evaluation.newest, evaluation.newest_metrics
+    if compared is None:
+        return None
+    metric = evaluation.metric
+    names = sorted(own, key=lambda name: (name != metric, metric_words.rank(name), name))
+    champion = join(term("champion", "Champion"), f" (version {compared.version})")
+    rows: list[list[Content]] = [
+        [metric_term(name), _with_interval(name, own[name]), _with_interval(name, compared.holdout.get(name))]
+        for name in names
+    ]
+    return join(
+        tag("h3", "On the newest predictions"),
+        tag(
+            "p",
+            "The holdout is drawn from the training table, and production may have moved on since. So both models were "
+            f"also asked about the {formats.count(evaluation.newest_rows, 'newest prediction')} whose outcome is known "
+            "and that training has not seen. ",
+            _difference(compared, metric, "on these rows"),
+        ),
+        table(["Metric", "This model", champion], rows, "Quality on the newest predictions", (1, 2)),
+    )
+
+
+def _with_interval(name: str, interval: Interval | None) -> Content:
+    if interval is None:
+        return "–"
+    low, high = (metric_words.figure(name, end) for end in (interval.low, interval.high))
+    return f"{metric_words.figure(name, interval.value)} ({low} to {high})"
 
 
 def _champion_figure(evaluation: Evaluation) -> Html | None:
