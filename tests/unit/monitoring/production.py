@@ -25,7 +25,8 @@ from tidemill.monitoring.points import Known
 from tidemill.monitoring.reference import ReferenceRows
 from tidemill.monitoring.summaries import summarize
 from tidemill.monitoring_contracts import Labelled, Reference, Summary
-from tidemill.rules import output_bins
+from tidemill.rules import metrics, output_bins
+from tidemill.rules.metrics import Outcomes
 from tidemill.serving.features import encode
 
 Columns = dict[str, np.ndarray]
@@ -156,9 +157,12 @@ def _reference(columns: Columns) -> tuple[Reference, ReferenceRows]:
         "binary",
         len(said),
         "roc_auc",
-        {"roc_auc": 0.84, "log_loss": 0.5},
-        {"roc_auc": (0.82, 0.86)},
+        metrics.score(
+            metrics.all_of("binary"), Outcomes(happened.astype(np.float64), np.column_stack([1 - said, said]))
+        ),
+        {"roc_auc": (0.82, 0.86), "log_loss": (0.48, 0.52)},
         edges=edges,
+        threshold=0.5,
         outputs={"yes": output_bins.count(said, edges)},
         happened={"yes": output_bins.count(said, edges, happened)},
         labels={"no": int((said < 0.5).sum()), "yes": int((said >= 0.5).sum())},
