@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -83,7 +83,7 @@ class Retrainings:
             self.functions.start(self.function, {"retraining": to_json(retraining)})
         except StorageError as error:
             problem = f"the table could not be composed: {error}"
-            self.records.amend(replace(retraining, problem=problem))
+            self.records.fail(retraining, problem)
         return problem
 
     def by_rule(

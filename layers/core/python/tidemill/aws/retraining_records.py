@@ -134,6 +134,14 @@ class RetrainingRecords(RegistryTable):
         """
         self._change(retraining.model, retraining.id, lambda kept: dataclasses.replace(retraining, run_id=kept.run_id))
 
+    def fail(self, retraining: Retraining, problem: str) -> None:
+        """Say why a retraining has no table, unless it has one by now. Raises NotFound, StorageError."""
+
+        def failed(kept: Retraining) -> Retraining:
+            return kept if kept.key or kept.run_id else dataclasses.replace(kept, problem=problem)
+
+        self._change(retraining.model, retraining.id, failed)
+
     def claimed(self, run: Run) -> Run:
         """The run as a retraining's when its table is the one that a retraining has composed, else as it is.
 
