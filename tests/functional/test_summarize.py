@@ -227,6 +227,17 @@ def test_a_call_stops_when_it_has_enough_and_goes_on_where_it_was(
     assert (total(files, HOURS[0]).rows, total(files, HOURS[1]).rows) == (30, 3)
 
 
+def test_a_part_of_wide_rows_has_fewer_of_them(
+    summarize: ModuleType, objects: Objects, model: int, files: MonitoringFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hour_parts, "PART_VALUES", 20)
+    for start in range(0, 30, 5):
+        put(objects, map(capture, range(start, start + 5)))
+    assert look(summarize, f"{HOURS[0]}:30:00Z") == (30, 0)
+    assert len(files.parts(MODEL, HOURS[0], HOURS[0])[HOURS[0]]) == 3
+    assert total(files, HOURS[0]).rows == 30
+
+
 def test_windows_by_rows_get_pieces_of_an_hour_in_the_order_of_time(
     summarize: ModuleType, objects: Objects, model: int, files: MonitoringFiles
 ) -> None:
