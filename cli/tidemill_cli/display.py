@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from tidemill.aws.approvals import Standing
+
 #: Columns of a table that nobody looks at in a window, so that a pipe cuts nothing off.
 PIPE_WIDTH = 240
 
@@ -25,8 +27,10 @@ STYLES = {
     "LIVE": "green",
     "RUNNING": "cyan",
     "WAITING_FOR_APPROVAL": "yellow",
+    "ROLLING_OUT": "yellow",
     "REFUSED_DATA": "red",
     "REFUSED_BY_GATE": "red",
+    "ROLLED_BACK": "red",
     "FAILED": "red",
 }
 #: Verdict -> what stands for it at the beginning of a line, and its style.
@@ -68,6 +72,12 @@ def document(value: Any) -> None:
 def without(value: Any, secret: str) -> dict[str, Any]:
     """Plain JSON data of a contract without one of its fields, such as a token that lets its holder decide."""
     return {name: item for name, item in to_json(value).items() if name != secret}
+
+
+def decision(standing: Standing) -> dict[str, Any]:
+    """Plain JSON data of how far the decision about a release has come, without the token."""
+    told = {name: item for name, item in to_json(standing).items() if name != "approval"}
+    return without(standing.approval, "token") | told | {"missing": standing.missing}
 
 
 def coloured(status: str) -> Text:

@@ -37,9 +37,10 @@ TRAINING = {
     "Refit": "fit the best on all rows, export the model",
     "Evaluate": "measure it on the holdout, apply the gates",
     "Register": "keep it as a new version",
-    "Approve": "a person decides",
+    "Approve": "people decide",
     "Deploy": "try the endpoint, put it in service",
     "Conclude": "write the report, count the cost",
+    "RollOut": "let it in step by step",
 }
 SCORING = {
     "Plan": "read the table, cut it into slices",
@@ -54,7 +55,7 @@ FEATURES = {
     "Conclude": "say what was wrong",
 }
 #: States that a run may do without; they are shown when they are entered.
-SOMETIMES = frozenset({"Approve", "Conclude"})
+SOMETIMES = frozenset({"Approve", "Conclude", "RollOut"})
 #: States that come between two rounds and are too short to be told of.
 UNTOLD = frozenset({"Narrow"})
 

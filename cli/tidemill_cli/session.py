@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tidemill.aws.executions import Executions
     from tidemill.aws.monitoring_records import MonitoringRecords
     from tidemill.aws.objects import Objects
+    from tidemill.aws.people import Person
+    from tidemill.aws.promotion import Releases
     from tidemill.aws.registry import Registry
     from tidemill.aws.traffic_records import TrafficRecords
     from tidemill_cli.prediction_api import PredictionApi
@@ -88,9 +90,26 @@ class Session:
         return str(answer["value"])
 
     @functools.cached_property
+    def releases(self) -> Releases:
+        """Promotions, rollouts, freezes and votes."""
+        from tidemill.aws.promotion import Releases
+        from tidemill.aws.release_records import ReleaseRecords
+
+        records = ReleaseRecords(self.stack.client("dynamodb"), self.output("Table"))
+        machine = self.output("RolloutStateMachine")
+        return Releases(self.registry, records, self.traffic, self.executions, machine)
+
+    @functools.cached_property
+    def person(self) -> Person:
+        """Who is doing this: the caller of the credentials. Raises StorageError."""
+        from tidemill.aws import people
+
+        return people.caller(self.stack.client("sts"))
+
+    @property
     def actor(self) -> str:
         """Who is doing this, for the audit log: the caller's ARN."""
-        return str(self.stack.client("sts").get_caller_identity()["Arn"])
+        return self.person.name
 
     @property
     def data_bucket(self) -> str:

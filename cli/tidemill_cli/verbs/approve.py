@@ -14,10 +14,12 @@ from tidemill_cli.session import Session, pass_session
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_session
 def command(session: Session, run: str | None, reason: str, as_json: bool) -> None:
-    """Approve the model of RUN (an id or its first characters): it is deployed at once.
+    """Approve the model of RUN (an id or its first characters): when as many people as the project asks for have, it
+    is deployed.
 
-    Without RUN, what waits for a decision is listed. Look at a run with `tidemill run` first.
-    Projects ask for an approval by the spec's field approval.mode.
+    Without RUN, what waits for a decision is listed. Look at a run with `tidemill run` or `tidemill open` first.
+    Projects ask for an approval by the spec's field approval.mode. Nobody decides about a run of their own, and
+    everybody once.
 
     \b
     Examples:
@@ -31,20 +33,46 @@ def command(session: Session, run: str | None, reason: str, as_json: bool) -> No
     from tidemill_cli import run_records
 
     run_id = run_records.find(session, run).run_id
-    decided = approvals.approve(session.registry, session.executions, run_id, session.actor, reason, session.now())
+    standing = approvals.approve(
+        session.registry,
+        session.releases.records,
+        session.executions,
+        run_id,
+        session.person,
+        reason,
+        session.now(),
+    )
+    decided = standing.approval
     if as_json:
-        display.document(display.without(decided, "token"))
-        return
-    click.echo(f"Version {decided.version} of {decided.model} is approved and will be deployed now.")
-    click.echo(f"Watch it with: tidemill run {decided.run_id[:8]} --follow", err=True)
+        display.document(display.decision(standing))
+    elif standing.missing:
+        people = "1 more person" if standing.missing == 1 else f"{standing.missing} more people"
+        click.echo(f"Your approval of version {decided.version} of {decided.model} is recorded: {people} must approve.")
+    else:
+        click.echo(f"Version {decided.version} of {decided.model} is approved and will be deployed now.")
+        click.echo(f"Watch it with: tidemill run {decided.run_id[:8]} --follow", err=True)
 
 
 def _list(session: Session, as_json: bool) -> None:
-    waiting = session.registry.pending_approvals()
+    from tidemill.aws import approvals
+
+    registry, records = session.registry, session.releases.records
+    waiting = [approvals.standing(registry, records, one.run_id) for one in registry.pending_approvals()]
     if as_json:
-        display.document([display.without(one, "token") for one in waiting])
+        display.document([display.decision(one) for one in waiting])
     elif not waiting:
         click.echo("Nothing waits for a decision.", err=True)
     else:
-        rows = [(one.run_id[:8], one.model, str(one.version), figures.moment(one.requested_at)) for one in waiting]
-        display.console().print(display.table(("run", "model", "version", "since (UTC)"), rows, right=("version",)))
+        columns = ("run", "model", "version", "since (UTC)", "approved", "until (UTC)")
+        rows = [
+            (
+                one.approval.run_id[:8],
+                one.approval.model,
+                str(one.approval.version),
+                figures.moment(one.approval.requested_at),
+                f"{one.needed - one.missing} of {one.needed}",
+                figures.moment(one.ends_at) if one.ends_at else "",
+            )
+            for one in waiting
+        ]
+        display.console().print(display.table(columns, rows, right=("version",)))

@@ -14,7 +14,7 @@ from tidemill_cli.session import Session, pass_session
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_session
 def command(session: Session, run: str, reason: str, as_json: bool) -> None:
-    """Refuse the model of RUN (an id or its first characters): the run ends as REFUSED_BY_GATE.
+    """Refuse the model of RUN (an id or its first characters), whatever others say: the run ends as REFUSED_BY_GATE.
 
     \b
     Examples:
@@ -24,8 +24,17 @@ def command(session: Session, run: str, reason: str, as_json: bool) -> None:
     from tidemill_cli import run_records
 
     run_id = run_records.find(session, run).run_id
-    decided = approvals.reject(session.registry, session.executions, run_id, session.actor, reason, session.now())
+    standing = approvals.reject(
+        session.registry,
+        session.releases.records,
+        session.executions,
+        run_id,
+        session.person,
+        reason,
+        session.now(),
+    )
+    decided = standing.approval
     if as_json:
-        display.document(display.without(decided, "token"))
+        display.document(display.decision(standing))
         return
     click.echo(f"Version {decided.version} of {decided.model} is rejected; what answered before goes on answering.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tidemill_cli.project_spec import Change
 
 #: What the command's exit code says of a run's status; any other status is 1.
-EXIT_CODES = {"LIVE": 0, "REFUSED_DATA": 2, "REFUSED_BY_GATE": 3}
+EXIT_CODES = {"LIVE": 0, "ROLLING_OUT": 0, "REFUSED_DATA": 2, "REFUSED_BY_GATE": 3}
 #: Statuses of runs that say nothing for the spec they were started with.
 NOTHING_CAME = frozenset({"REFUSED_DATA", "FAILED"})
 GOES_ON = "the run goes on by itself"
@@ -64,7 +64,7 @@ def command(
 
     \b
     Exit codes:
-      0  the model is live
+      0  the model is live, or is being let in step by step
       2  the data was refused
       3  a gate, or a person, refused the model
       1  anything else: an error, a model that waits for a person's approval

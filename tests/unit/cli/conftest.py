@@ -10,6 +10,7 @@ import pytest
 from tidemill import contracts, keys
 from tidemill.aws.executions import Execution, Step
 from tidemill.aws.objects import Head
+from tidemill.aws.promotion import Promotion, Rollback
 from tidemill.aws.registry import ApprovalRecord, RunRecord, VersionRecord
 from tidemill.aws.registry_table import AuditEvent
 from tidemill.contracts import (
@@ -33,6 +34,7 @@ from tidemill.contracts import (
     StageCost,
 )
 from tidemill.errors import NotFound
+from tidemill.release_contracts import Freeze
 from tidemill_cli import follow, main
 from tidemill_cli.session import Session
 
@@ -46,6 +48,7 @@ OUTPUTS = {
     "ApiKeyId": "key-1",
     "TrainingStateMachine": MACHINE.format("training"),
     "ScoringStateMachine": MACHINE.format("scoring"),
+    "RolloutStateMachine": MACHINE.format("rollout"),
     "MonitoringStateMachine": MACHINE.format("monitoring"),
 }
 ACTOR = "arn:aws:iam::000000000000:user/ada"
@@ -160,6 +163,53 @@ class Registry:
         decided = dataclasses.replace(self.approval(run_id), state=state, by=actor, reason=reason, at=at)
         self.approval_records[run_id] = decided
         return decided
+
+
+class Records:
+    """Terms, votes, freezes and rollouts."""
+
+    def __init__(self):
+        self.terms_of, self.votes_of, self.rollout, self.frozen = {}, defaultdict(tuple), None, None
+
+    def terms(self, run_id):
+        return self.terms_of.get(run_id)
+
+    def votes(self, run_id):
+        return self.votes_of[run_id]
+
+    def add_vote(self, run_id, model, version, vote):
+        self.votes_of[run_id] += (vote,)
+        return True
+
+    def current_rollout(self, model):
+        return self.rollout if self.rollout and not self.rollout.ended_at else None
+
+    def rollouts(self, model, limit):
+        return [self.rollout] if self.rollout else []
+
+    def freeze(self, model):
+        return self.frozen
+
+
+class Releases:
+    """Promotions that are noted, rollbacks that are the registry's."""
+
+    def __init__(self, registry):
+        self.registry, self.records, self.promoted = registry, Records(), []
+
+    def promote(self, model, version, strategy, shadow, id, actor, reason, at):
+        self.promoted.append((version, strategy, shadow, actor, reason))
+        at_once = strategy == "all_at_once" and not shadow
+        return Promotion(model, version, self.registry.alias(model, "champion"), None if at_once else id)
+
+    def rollback(self, model, actor, reason, at):
+        if current := self.records.current_rollout(model):
+            return Rollback(model, current.version, current.champion, current.id)
+        return Rollback(model, *self.registry.rollback(model, actor, reason, at), None)
+
+    def freeze(self, model, frozen, actor, reason, at):
+        self.records.frozen = Freeze(model, frozen, at, actor, reason)
+        return self.records.frozen
 
 
 class Executions:
@@ -310,9 +360,10 @@ class World:
         self.objects, self.registry, self.executions = Objects(), Registry(), Executions()
         self.clients = {
             "apigateway": Fixed(get_api_key={"value": "secret-key"}),
-            "sts": Fixed(get_caller_identity={"Arn": ACTOR}),
+            "sts": Fixed(get_caller_identity={"Arn": ACTOR, "UserId": "AIDAADA"}),
         }
         self.stack = Stack(dict(OUTPUTS), self.clients)
+        self.releases = Releases(self.registry)
         self.api = self.monitoring = None
         self._capsys = capsys
 
@@ -320,7 +371,8 @@ class World:
         """Run the command; returns exit code, stdout, stderr."""
         session = Session()
         made = {
-            name: getattr(self, name) for name in ("stack", "objects", "registry", "executions", "api", "monitoring")
+            name: getattr(self, name)
+            for name in ("stack", "objects", "registry", "releases", "executions", "api", "monitoring")
         }
         session.__dict__ |= {name: value for name, value in made.items() if value is not None}
         code = main.run([str(argument) for argument in arguments], session)
@@ -365,7 +417,12 @@ class World:
         self.executions.looks = [([], ("RUNNING",))]
         self.objects.put_contract(ARTIFACTS, keys.run_evaluation(run_id), EVALUATION)
         self.registry.run_records[run_id] = RunRecord(
-            run_id, "churn", "WAITING_FOR_APPROVAL", "2026-11-24T09:00:00Z", ACTOR, f"s3://{DATA}/incoming/churn/x.csv"
+            run_id,
+            "churn",
+            "WAITING_FOR_APPROVAL",
+            "2026-11-24T09:00:00Z",
+            "AWS:AIDABOB",
+            f"s3://{DATA}/incoming/churn/x.csv",
         )
         self.registry.approval_records[run_id] = ApprovalRecord(
             run_id, "churn", 2, "PENDING", "the-token", "2026-11-24T09:01:00Z"

@@ -93,7 +93,7 @@ def test_rollback_as_json(world):
     world.register(1)
     world.register(2)
     _, out, _ = world.tidemill("rollback", "churn", "--json")
-    assert json.loads(out) == {"model": "churn", "alias": "champion", "before": 2, "now": 1}
+    assert json.loads(out) == {"model": "churn", "alias": "champion", "before": 2, "now": 1, "rollout": None}
 
 
 def test_what_waits_is_listed_without_its_token(world):
