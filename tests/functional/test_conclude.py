@@ -156,6 +156,77 @@ def test_an_approval_is_not_left_open(
     assert registry.pending_approvals() == []
 
 
+ROLLOUT = {"model": "churn", "version": 1, "by": "ada", "reason": "better"}
+
+
+@pytest.mark.parametrize(
+    ("caught", "status", "alias", "subject"),
+    [
+        (None, "LIVE", "champion", "churn version 1 is live"),
+        (
+            {"stage": "rollout", "error": "RolledBack", "cause": "version 1 was taken back: it failed"},
+            "ROLLED_BACK",
+            None,
+            "churn version 1 was let in and taken back",
+        ),
+        (
+            {"stage": "rollout", "error": "PromotionFrozen", "cause": "promotions of churn are frozen by bob"},
+            "REFUSED_BY_GATE",
+            None,
+            "churn version 1 passed every gate and was not let in",
+        ),
+    ],
+)
+def test_a_run_that_is_rolled_out_is_concluded_twice(
+    conclude: ModuleType,
+    live: Run,
+    objects: Objects,
+    registry: Registry,
+    inbox: Any,
+    caught: Any,
+    status: str,
+    alias: str | None,
+    subject: str,
+) -> None:
+    first = {"run": to_json(live), "failure": None, "rolling_out": True, "execution": EXECUTION}
+    assert conclude.handler(first, None)["status"] == "ROLLING_OUT"
+    before = document(objects, live)
+    assert before.model is not None
+    assert (before.status, before.model.alias) == ("ROLLING_OUT", "challenger")
+    assert before.endpoint == f"{API}/v1/models/churn:predict"
+    assert b"Rolling out" in objects.get(ARTIFACTS, keys.run_report(live.run_id))
+    told = inbox.read()
+    assert any("is being let in step by step" in message.get("Subject", "") for message in told)
+    last = {"rollout": ROLLOUT | {"id": live.run_id, "run_id": live.run_id}, "failure": caught}
+    for _ in range(2):
+        assert conclude.handler(last, None)["status"] == status
+    after = document(objects, live)
+    assert after.model is not None
+    assert (after.status, after.model.alias, after.seconds) == (status, alias, before.seconds)
+    assert (after.endpoint is None) == (alias is None)
+    assert (registry.run(live.run_id).status, registry.run(live.run_id).value) == (status, 0.845)
+    assert objects.get(ARTIFACTS, keys.model("churn", 1, "report.html")) == objects.get(
+        ARTIFACTS, keys.run_report(live.run_id)
+    )
+    told = inbox.read()
+    assert [event["detail"]["status"] for event in told if "detail" in event] == [status]
+    (message,) = [message for message in told if "Subject" in message]
+    assert subject in message["Subject"]
+    if caught:
+        assert caught["cause"].lower() in message["Message"].lower()
+
+
+def test_a_promotion_by_hand_leaves_the_run_that_made_the_version_as_it_ended(
+    conclude: ModuleType, live: Run, objects: Objects, inbox: Any
+) -> None:
+    conclude.handler({"run": to_json(live), "failure": None, "execution": EXECUTION}, None)
+    inbox.read()
+    by_hand = {"rollout": ROLLOUT | {"id": "e" * 32, "run_id": live.run_id}}
+    failure = {"stage": "rollout", "error": "RolledBack", "cause": "it failed"}
+    assert conclude.handler(by_hand | {"failure": failure}, None)["status"] == "ROLLED_BACK"
+    assert (document(objects, live).status, inbox.read()) == ("LIVE", [])
+
+
 def test_a_refused_scoring_goes_to_quarantine_and_a_failed_one_stays(
     conclude: ModuleType, objects: Objects, inbox: Any
 ) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
+import pytest
+
 from tidemill.contracts import Interval, ModelRef
-from tidemill.reports import summary
+from tidemill.reports import invitation, summary
 
 
 def test_a_live_model_is_announced_with_its_number_and_how_sure_it_is(binary):
@@ -98,3 +101,32 @@ def test_a_subject_is_short_and_plain(told):
     assert subject.isascii()
     assert len(subject) <= 100
     assert "give or take" not in subject
+
+
+@pytest.mark.parametrize(
+    ("status", "stage", "head", "step"),
+    [
+        ("ROLLING_OUT", None, "is being let in step by step", "tidemill rollback"),
+        ("ROLLED_BACK", "rollout", "was let in and taken back", "--version"),
+        ("REFUSED_BY_GATE", "deploy", "passed every gate and was not let in", "tidemill promote"),
+    ],
+)
+def test_a_version_on_its_way_in(binary, status, stage, head, step):
+    told = binary.told(status=status, stage=stage, reason="it was late")
+    assert head in summary.headline(told.document, told.evaluation)
+    assert any(step in one for one in summary.next_steps(told.document, told.evaluation))
+    assert ("It was late." in summary.text(told.document, told.evaluation)) is (status != "ROLLING_OUT")
+
+
+def test_an_invitation_says_how_many_must_decide_until_when_and_how(binary):
+    waiting = binary.told(status="WAITING_FOR_APPROVAL")
+    said = functools.partial(invitation.message, waiting.document, waiting.evaluation)
+    alone = said(1, (), "2026-03-07T05:00:00Z")
+    assert "1 more person must approve it until 2026-03-07T05:00:00Z: anybody but who started the run" in alone
+    assert f"tidemill approve {waiting.document.run_id}" in alone
+    linked = said(2, ("bob", "eve"), "2026-03-07T05:00:00Z", "https://api.test/decide/x")
+    assert "2 more people must approve it" in linked
+    assert "one of bob, eve" in linked
+    assert "https://api.test/decide/x" in linked
+    assert invitation.subject(waiting.document, 1) == "Tidemill: churn version 3 waits for approval"
+    assert invitation.subject(waiting.document, 3) == "Tidemill, reminder 2: churn version 3 waits for approval"

@@ -21,6 +21,18 @@ def test_a_run_without_a_failure_is_live() -> None:
     assert (ended.status, ended.stage) == ("LIVE", None)
 
 
+def test_a_run_whose_version_is_let_in_step_by_step_goes_on() -> None:
+    ended = outcome(None, rolling_out=True)
+    assert (ended.status, ended.stage) == ("ROLLING_OUT", None)
+    assert outcome(Failure("train", "CandidateFailed", "none"), rolling_out=False).status == "FAILED"
+
+
+def test_a_version_that_was_taken_back_says_why() -> None:
+    ended = outcome(Failure("rollout", "RolledBack", "version 2 was taken back: 3 of its 4 calls failed"))
+    assert (ended.status, ended.stage) == ("ROLLED_BACK", "rollout")
+    assert ended.reason == "version 2 was taken back: 3 of its 4 calls failed"
+
+
 @pytest.mark.parametrize(
     ("stage", "error", "status"),
     [
@@ -31,6 +43,10 @@ def test_a_run_without_a_failure_is_live() -> None:
         ("evaluate", "ParityError", "FAILED"),
         ("train", "CandidateFailed", "FAILED"),
         ("deploy", "AliasConflict", "FAILED"),
+        ("deploy", "PromotionFrozen", "REFUSED_BY_GATE"),
+        ("deploy", "RolloutConflict", "REFUSED_BY_GATE"),
+        ("rollout", "TrafficConflict", "REFUSED_BY_GATE"),
+        ("rollout", "StorageError", "FAILED"),
         ("deploy", "SmokePredictionFailed", "FAILED"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
-from tidemill.contracts import Check, Evaluation, RunDocument
+from tidemill.contracts import Check, Evaluation, RunDocument, Status
 from tidemill.reports import formats, metric_words
 
 #: What each stage does, for "the run stopped while ...".
@@ -18,8 +18,11 @@ STAGES = {
     "register": "registering the model",
     "approve": "waiting for approval",
     "deploy": "putting the model into service",
+    "rollout": "letting the model in step by step",
     "conclude": "concluding the run",
 }
+#: Statuses of runs whose model is not in service, for a reason that the reader has to know.
+STOPPED: frozenset[Status] = frozenset({"REFUSED_DATA", "REFUSED_BY_GATE", "ROLLED_BACK", "FAILED"})
 #: What the baseline of a task without a target is.
 _BASELINES = {
     "clustering": "Looking for clusters where there are none, in one cloud of rows of the same spread,",
@@ -57,8 +60,14 @@ def headline(document: RunDocument, evaluation: Evaluation | None = None) -> str
             return f"{model_name(document)} is live{ending}"
         case "REFUSED_DATA":
             return f"The table {file_name(document)} was refused, so no model was trained."
+        case "ROLLING_OUT":
+            return f"{model_name(document)} is being let in step by step{ending}"
+        case "ROLLED_BACK":
+            return f"{model_name(document)} was let in and taken back; the champion answers as before."
         case "REFUSED_BY_GATE" if document.stage == "approve":
             return f"The release of {model_name(document)} was declined{ending}"
+        case "REFUSED_BY_GATE" if document.stage in ("deploy", "rollout"):
+            return f"{model_name(document)} passed every gate and was not let in{ending}"
         case "REFUSED_BY_GATE":
             return f"The new {document.project} model {_kept_back(evaluation)}{ending}"
         case "FAILED":
@@ -75,6 +84,7 @@ _KEPT_BACK = {
     "demographic_parity": "treats the levels of a sensitive column too differently to go live",
     "equal_opportunity": "treats the levels of a sensitive column too differently to go live",
     "keeps_up_with_champion": "does not take the champion’s place",
+    "keeps_up_on_newest": "does worse than the champion on the newest predictions",
 }
 
 
@@ -173,6 +183,24 @@ def next_steps(document: RunDocument, evaluation: Evaluation | None = None) -> t
                 upload,
                 f"The refused file is kept under `quarantine/{project}/`, with the reason beside it.",
             )
+        case "ROLLING_OUT":
+            return (
+                f"See how far it has come with `tidemill promote {project}`.",
+                f"Take it back at any time with `tidemill rollback {project}`; the champion answers as before.",
+                f"Hold it where it is with `tidemill freeze {project} --reason '…'`.",
+            )
+        case "ROLLED_BACK" if document.model:
+            return (
+                "See what it did worse in the reason above, and in its predictions in production: "
+                f"`tidemill monitor {project}`.",
+                f"If it was not its fault, let it in again with `tidemill promote {project} "
+                f"--version {document.model.version}`.",
+            )
+        case "REFUSED_BY_GATE" if document.stage in ("deploy", "rollout") and document.model:
+            return (
+                "The reason names what was in its way, and how to end that.",
+                f"Then let it in with `tidemill promote {project} --version {document.model.version}`.",
+            )
         case "REFUSED_BY_GATE" if document.stage == "approve":
             return (
                 "Ask whoever declined it for the reason, if it is not given here.",
@@ -207,7 +235,7 @@ def next_steps(document: RunDocument, evaluation: Evaluation | None = None) -> t
 def text(document: RunDocument, evaluation: Evaluation | None = None) -> str:
     """The run as plain text: verdict, reason or quality, what to do next, where to look."""
     lines = [headline(document, evaluation), ""]
-    if document.status in ("REFUSED_DATA", "REFUSED_BY_GATE", "FAILED") and document.reason:
+    if document.status in STOPPED and document.reason:
         lines += [reason(document), ""]
     measured = quality(document, evaluation)
     if measured:

@@ -15,6 +15,8 @@ STATUS_WORDS = {
     "REFUSED_BY_GATE": "Not released",
     "FAILED": "Failed",
     "WAITING_FOR_APPROVAL": "Waiting for approval",
+    "ROLLING_OUT": "Rolling out",
+    "ROLLED_BACK": "Rolled back",
     "RUNNING": "Running",
 }
 
@@ -22,7 +24,7 @@ STATUS_WORDS = {
 def verdict(records: Records) -> Html:
     """The head of the page: status, verdict in one sentence, how sure, key facts, what to do next."""
     document, evaluation = records.document, records.evaluation
-    stopped = document.status in ("REFUSED_DATA", "REFUSED_BY_GATE", "FAILED")
+    stopped = document.status in summary.STOPPED
     measured = summary.quality(document, evaluation)
     warnings = len(summary.findings(document))
     lede = [
