@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tidemill import keys
+from tidemill.aws.training_runs import TrainingRuns
 from tidemill.aws.uploads import arrivals
 from tidemill.errors import StorageError
 from tidemill.settings import IntakeSettings
@@ -29,6 +30,7 @@ class World:
     def __init__(self):
         self.files = {}
         self.runs = []
+        self.training = TrainingRuns("artifacts", self, self, self)
         self.executions = []
         self.machines_answer = True
 
@@ -40,6 +42,9 @@ class World:
 
     def put(self, bucket, key, data):
         self.files[bucket, key] = data
+
+    def claimed(self, run):
+        return run
 
     def start_run(self, run):
         self.runs.append(run)
@@ -61,7 +66,7 @@ def test_a_training_table_is_recorded_with_its_spec_and_started(app):
     world = World()
     world.files["artifacts", keys.project_spec("churn")] = b'{"target": "Churn"}'
     (one,) = arrival("incoming/churn/a+b.csv")
-    app.take_in(one, CONFIG, world, world, world)
+    app.take_in(one, CONFIG, world, world.training, world)
     ((machine, name, value),) = world.executions
     assert (machine, name) == ("arn:training", one.run_id)
     assert value["run"] == world.runs[0]
@@ -72,7 +77,7 @@ def test_a_training_table_is_recorded_with_its_spec_and_started(app):
 def test_a_table_to_score_starts_the_other_machine(app):
     world = World()
     (one,) = arrival("score/churn/a.csv")
-    app.take_in(one, CONFIG, world, world, world)
+    app.take_in(one, CONFIG, world, world.training, world)
     ((machine, name, value),) = world.executions
     assert (machine, name, value["run"].model) == ("arn:scoring", one.run_id, "churn")
     assert world.runs == []
@@ -82,7 +87,7 @@ def test_a_machine_that_does_not_start_is_an_error_so_that_the_event_comes_again
     world = World()
     world.machines_answer = False
     with pytest.raises(StorageError):
-        app.take_in(*arrival("incoming/churn/a.csv"), CONFIG, world, world, world)
+        app.take_in(*arrival("incoming/churn/a.csv"), CONFIG, world, world.training, world)
 
 
 @pytest.mark.parametrize("key", ["incoming/churn/", "incoming/", "score/churn/folder/"])
