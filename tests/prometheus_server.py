@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +44,14 @@ class Prometheus:
         found = [float(sample["value"][1]) for sample in answer["result"]]
         return [value for value in found if math.isfinite(value)]
 
+    def rules(self) -> list[Any]:
+        """Every rule, with its health."""
+        return [rule for group in self.ask("rules")["groups"] for rule in group["rules"]]
+
 
 @contextmanager
 def running(folder: Path, target: str, key: str, path: str = "/metrics") -> Iterator[Prometheus]:
-    """A server that scrapes a target each second, with the key as a bearer token.
+    """A server that scrapes a target every two seconds, with the key as a bearer token.
 
     Parameters
     ----------
@@ -60,7 +64,7 @@ def running(folder: Path, target: str, key: str, path: str = "/metrics") -> Iter
     if program is None:
         pytest.skip("no Prometheus here: `make test` unpacks Debian's")
     config = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "global": {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"},
         "rule_files": [str(DASHBOARDS / "prometheus" / "*.rules.yml")],
         "scrape_configs": [
             {
@@ -88,26 +92,28 @@ def running(folder: Path, target: str, key: str, path: str = "/metrics") -> Iter
             process.terminate()
 
 
-def queries(dashboard: str, variables: Mapping[str, str]) -> list[tuple[str, str]]:
-    """(panel's title, expression) of every query of a dashboard, with its variables replaced."""
-    document = json.loads((DASHBOARDS / "grafana" / f"{dashboard}.json").read_text(encoding="utf-8"))
+def queries(model: str) -> list[tuple[str, str]]:
+    """(panel, expression) of every query of every dashboard, about all models or, where one is chosen, about this."""
     found = []
-    for panel in document["panels"]:
-        for target in panel.get("targets", ()):
-            expression = target["expr"]
-            for name, value in variables.items():
-                expression = expression.replace(f"${name}", value)
-            assert "$" not in expression, expression
-            found.append((f"{panel['title']} ({target['refId']})", expression))
+    for path in sorted((DASHBOARDS / "grafana").glob("*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        several = next(one["multi"] for one in document["templating"]["list"] if one["name"] == "model")
+        for panel in document["panels"]:
+            for target in panel.get("targets", ()):
+                expression = target["expr"].replace("$model", ".+" if several else model)
+                assert "$" not in expression, expression
+                found.append((f"{path.stem}: {panel['title']} ({target['refId']})", expression))
     return found
 
 
-def without_data(prometheus: Prometheus, asked: list[tuple[str, str]], seconds: float) -> list[tuple[str, str]]:
-    """Those queries that have returned no data until the time is up."""
+def without_data(prometheus: Prometheus, model: str, seconds: float) -> list[tuple[str, str]]:
+    """Those queries of the dashboards that have returned no data until the time is up."""
+    asked = queries(model)
+    assert len(asked) > 60
     until = time.monotonic() + seconds
     while asked and time.monotonic() < until:
-        asked = [(title, expression) for title, expression in asked if not prometheus.values(expression)]
-        time.sleep(0.2 if asked else 0)
+        time.sleep(0.2)
+        asked = [(panel, expression) for panel, expression in asked if not prometheus.values(expression)]
     return asked
 
 
