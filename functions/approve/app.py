@@ -46,12 +46,12 @@ def ask(run: Run, registered: Registered, token: str, execution: str, desk: Desk
     said = functools.partial(
         invitation.message, document, found.evaluation, standing.missing, terms.people, terms.ends_at
     )
-    subject = invitation.subject(document, terms.times)
-    desk.topic.notify(subject, said())
+    link = functools.partial(links.make, desk.papers.bucket, desk.papers.objects, run.run_id)
+    sign = functools.partial(link, until=terms.ends_at, api_url=desk.api_url, draw=os.urandom)
+    subject, open_to_all = invitation.subject(document, terms.times), permissions.anybody(run.started_by, terms.people)
+    desk.topic.notify(subject, said(sign(person=permissions.READER) if open_to_all else ""))
     for person in set(permissions.single(terms.people)) - {run.started_by, *(vote.person for vote in standing.votes)}:
-        bucket, objects = desk.papers.bucket, desk.papers.objects
-        link = links.make(bucket, objects, run.run_id, person, terms.ends_at, desk.api_url, os.urandom)
-        desk.topic.notify(subject, said(link), person)
+        desk.topic.notify(subject, said(sign(person=person)), person)
 
 
 def show(run: Run, execution: str, desk: Desk, now: datetime) -> tuple[RunDocument, RunArtifacts]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -46,11 +47,12 @@ def waiting(
         "api_url": "https://api.test/v1",
     }
 
-    def ask(token: str, **approval: Any) -> None:
+    def ask(token: str, started_by: str = trained.started_by, **approval: Any) -> None:
+        run = dataclasses.replace(trained, started_by=started_by)
         declared = {"approval": {"mode": "manual"} | approval}
         objects.put(ARTIFACTS, keys.run_spec(trained.run_id), json.dumps(declared).encode())
         registered = stage("register", **environment).handler({"run": to_json(trained)}, None)
-        event = {"run": to_json(trained), "registered": registered, "token": token, "execution": EXECUTION}
+        event = {"run": to_json(run), "registered": registered, "token": token, "execution": EXECUTION}
         stage("approve", **environment).handler(event, None)
 
     return ask
@@ -101,6 +103,7 @@ def test_people_see_the_report_before_they_are_asked(
     document = objects.get_contract(RunDocument, ARTIFACTS, keys.run_document(trained.run_id))
     assert (document.status, document.holdout["roc_auc"].value) == ("WAITING_FOR_APPROVAL", 0.845)
     (message,) = inbox.read()
+    assert "/decide/" not in message["Message"]
     assert message["Subject"] == "Tidemill: churn version 1 waits for approval"
     for said in (
         "2 more people must approve",
@@ -117,6 +120,15 @@ def test_each_person_who_is_named_gets_a_link_of_their_own(waiting: Callable[...
     assert ("MessageAttributes" in to_all, "/decide/" in to_all["Message"]) == (False, False)
     assert to_bob["MessageAttributes"]["person"]["Value"] == "bob@example.org"
     assert "https://api.test/v1/decide/" in to_bob["Message"]
+
+
+def test_a_run_that_nobody_started_may_be_decided_by_every_reader(
+    waiting: Callable[..., None], decide: Callable[..., Any], trained: Run, inbox: Any
+) -> None:
+    """Of a person's run that cannot be said: the reader may be that person."""
+    waiting("token-1", started_by="tidemill")
+    (message,) = inbox.read()
+    assert "https://api.test/v1/decide/" in message["Message"]
 
 
 def test_a_reminder_says_so_and_leaves_out_who_has_voted(
@@ -274,7 +286,7 @@ def test_a_decision_between_two_reminders_is_handed_on_by_the_next(
     assert terms is not None
     inbox.read()
     tasks: Any = Tasks("token-2")
-    found = approvals.ask(registry, records, tasks, terms.__class__(**vars(terms) | {"token": "token-2"}), "churn", 1)
+    found = approvals.ask(registry, records, tasks, dataclasses.replace(terms, token="token-2"), "churn", 1)
     assert found.approval.state == "APPROVED"
     assert tasks.answers == [("token-2", "succeed", {"approved_by": "bob"})]
 

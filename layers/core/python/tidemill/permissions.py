@@ -10,6 +10,11 @@ from collections.abc import Sequence
 
 from tidemill.errors import NotAllowed
 
+#: Who starts what a rule or the schedule asks for.
+NOBODY = "tidemill"
+#: Who decides by a link that every reader of a notification has.
+READER = "a reader of the notification"
+
 
 def may_decide(names: Sequence[str], started_by: str, people: Sequence[str]) -> None:
     """Refuse whoever may not approve or reject a release.
@@ -37,6 +42,11 @@ def may_decide(names: Sequence[str], started_by: str, people: Sequence[str]) -> 
             f"{names[0]} may not decide about this release: the project's spec names {', '.join(people)} "
             "in approval.people"
         )
+
+
+def anybody(started_by: str, people: Sequence[str]) -> bool:
+    """Whether every reader of a notification may decide: nobody is named, and nobody has started the run."""
+    return not people and started_by == NOBODY
 
 
 def single(people: Sequence[str]) -> tuple[str, ...]:
