@@ -62,8 +62,10 @@ def test_what_a_model_says_is_corrected_by_what_the_holdout_showed(factor: float
 
 
 def test_a_small_holdouts_luck_is_not_taken_for_a_bias() -> None:
-    known, window = binary(300, 5).reference(), binary(20_000, 2)
-    assert of(window, known)["roc_auc"].value == pytest.approx(window.metrics()["roc_auc"], abs=0.012)
+    window = binary(20_000, 2)
+    real = window.metrics()["roc_auc"]
+    off = [abs(of(window, binary(300, seed).reference())["roc_auc"].value - real) for seed in range(8)]
+    assert np.mean(off) < 0.013
 
 
 def test_a_models_own_error_scale_is_believed_where_values_say_nothing() -> None:
@@ -81,9 +83,10 @@ def test_a_models_own_error_scale_is_believed_where_values_say_nothing() -> None
     assert found["mae"].low < known.metrics["mae"]
 
 
-def test_fewer_rows_are_less_sure() -> None:
-    known = binary(4000, 1).reference()
-    few, many = (of(binary(rows, 2), known)["roc_auc"] for rows in (300, 6000))
+@pytest.mark.parametrize(("task", "metric"), [("binary", "roc_auc"), ("regression", "rmse")])
+def test_fewer_rows_are_less_sure(task: str, metric: str) -> None:
+    known = MADE[task](4000, 1).reference()
+    few, many = (of(MADE[task](rows, 2), known)[metric] for rows in (300, 6000))
     assert few.high - few.low > 2 * (many.high - many.low)
 
 
