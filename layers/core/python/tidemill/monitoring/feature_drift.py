@@ -40,6 +40,7 @@ class Comparison:
     now: tuple[int, ...]
     importance: float = 0.0  #: share of all features' importance
     mean: float | None = None  #: of the numbers now
+    rarer: TopValue | None = None  #: of categories, the value that most of the others are now
     coarse: tuple[tuple[int, ...], tuple[int, ...]] | None = None  #: both counts over fewer bins, when those are many
 
     @property
@@ -59,7 +60,7 @@ def features(
 ) -> tuple[FeatureDrift, ...]:
     """Each feature of a window against the stored profile, the most important ones first.
 
-    Dates are compared and never drift: time moves on, and `findings` says what that means. Features with fewer than 50
+    Dates are compared and never drift, because time moves on. Features with fewer than 50
     values, or with nothing to compare, are left out.
 
     Parameters
@@ -145,7 +146,7 @@ def measure(compared: Comparison, floor: float) -> FeatureDrift:
         limit=round(max(floor, chunk_limit(before, sum(now))), _DIGITS),
         drifted=False,
         importance=round(compared.importance, _DIGITS),
-        words=drift.describe(compared.column, shift),
+        words=drift.describe(compared.column, shift, compared.rarer),
         before=shift.before,
         now=shift.now,
     )
@@ -233,8 +234,16 @@ def _of_column(column: ColumnSummary, profile: ColumnProfile | None) -> Comparis
         return None
     present = sum(column.counts)
     mean = column.total / present if profile.histogram is not None and present else None
-    compared = Comparison(profile, before, column.counts, mean=mean)
+    compared = Comparison(profile, before, column.counts, mean=mean, rarer=_most_of_the_others(column))
     return compared if compared.usable else None
+
+
+def _most_of_the_others(column: ColumnSummary) -> TopValue | None:
+    """The value that training has never seen and that makes up more than half of those without a bin of their own."""
+    if not column.unseen or not column.examples:
+        return None
+    most = column.examples[0]
+    return most if 2 * most.count > column.unseen else None
 
 
 def _outputs(summary: Summary, reference: Reference) -> list[Comparison]:

@@ -118,16 +118,10 @@ def _since(finding: Finding, point: MonitorPoint, earlier: Sequence[MonitorPoint
 
 def of_features(evidence: Evidence, options: Monitor) -> list[Finding]:
     """Features that have moved, the most important ones first; and all of them by their importance."""
-    types = {column.name: column.type for column in evidence.profile.columns}
     features = evidence.point.features
-    found = []
-    for item in features:
-        if types.get(item.name) == "date":
-            found += _moved_on(item)
-        elif item.drifted:
-            found.append(_of_feature(item, len(features), options))
+    found = [_of_feature(item, len(features), options) for item in features if item.drifted]
     weighted = evidence.point.weighted_drift
-    if weighted >= options.alert_drift and any(item.drifted for item in features):
+    if found and weighted >= options.alert_drift:
         sentence = (
             "What the model relies on has moved: the population stability index of the features, weighted by their "
             f"importance, is {weighted:.2f} on average"
@@ -143,18 +137,6 @@ def _of_feature(item: FeatureDrift, features: int, options: Monitor) -> Finding:
     if severe and not used:
         told += "; the model hardly uses it"
     return Finding("drift", _severity(severe and used), item.name, told, item.psi, item.limit)
-
-
-def _moved_on(item: FeatureDrift) -> list[Finding]:
-    """A date that is beyond the training table: expected, and still what the model has not seen."""
-    beyond = item.now[-1]
-    if beyond < 0.5 or item.psi < item.limit:
-        return []
-    told = (
-        f"{beyond:.0%} of {item.name!r} is later than all of the training table, as time goes on: no alert, but the "
-        "model has never seen such dates"
-    )
-    return [Finding("drift", "warn", item.name, told, item.psi, item.limit)]
 
 
 def of_prediction(evidence: Evidence, options: Monitor) -> list[Finding]:
@@ -245,7 +227,7 @@ def _of_fault(fault: _Fault, profile: ColumnProfile | None, options: Monitor) ->
     expected = profile is not None and profile.type == "date" and "beyond the range" in fault.words
     severe = fault.excess >= ALERT_FACTOR * options.data_quality and not expected
     if expected:
-        told += ", as time goes on"
+        told += ", as time goes on: no alert, but the model has never seen such dates"
     return Finding("data_quality", _severity(severe), name, told, round(fault.excess, 6), options.data_quality)
 
 
