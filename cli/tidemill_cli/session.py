@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tidemill.aws.people import Person
     from tidemill.aws.promotion import Releases
     from tidemill.aws.registry import Registry
+    from tidemill.aws.retraining import Retrainings
     from tidemill.aws.traffic_records import TrafficRecords
     from tidemill_cli.prediction_api import PredictionApi
     from tidemill_cli.stack import Stack
@@ -98,6 +99,18 @@ class Session:
         records = ReleaseRecords(self.stack.client("dynamodb"), self.output("Table"))
         machine = self.output("RolloutStateMachine")
         return Releases(self.registry, records, self.traffic, self.executions, machine)
+
+    @functools.cached_property
+    def retrainings(self) -> Retrainings:
+        """Trainings that no upload starts."""
+        from tidemill.aws.functions import Functions
+        from tidemill.aws.monitoring_files import MonitoringFiles
+        from tidemill.aws.retraining import Retrainings
+        from tidemill.aws.retraining_records import RetrainingRecords
+
+        records = RetrainingRecords(self.stack.client("dynamodb"), self.output("Table"))
+        files, functions = MonitoringFiles(self.artifact_bucket, self.objects), Functions(self.stack.client("lambda"))
+        return Retrainings(records, self.registry, files, functions, self.output("RetrainFunction"))
 
     @functools.cached_property
     def person(self) -> Person:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
-
 import click
 
 from tidemill import keys
-from tidemill.contracts import instant
 from tidemill_cli import display
 from tidemill_cli.session import Session, pass_session
+from tidemill_cli.times import Moment
 
 #: Windows that are read, at most.
 WINDOWS = 200
@@ -19,31 +16,12 @@ STAGES = {
     "Watch": "find which models are due",
     "Models": "count what is new, compare it with the release, decide",
 }
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)([hd])")
 
 
-class Since(click.ParamType[str]):
-    """A time, or how long ago."""
-
-    name = "TIME"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The time as documents write it."""
-        found = _SPAN.fullmatch(value)
-        if found:
-            hours = float(found[1]) * (24 if found[2] == "d" else 1)
-            return instant(datetime.now(UTC) - timedelta(hours=hours))
-        try:
-            at = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time: write 36h, 7d, 2026-03-04 or 2026-03-04T05:00:00Z", param, ctx)
-        return instant(at if at.tzinfo else at.replace(tzinfo=UTC))
-
-
-@click.command(short_help="See how a model in production does: drift, quality, service, decisions.")
+@click.command(short_help="See how a model in production does, and what was decided.")
 @click.argument("model")
 @click.option("--look", is_flag=True, help="Look now, and wait for what is found.")
-@click.option("--since", type=Since(), help="Only windows since then: 36h, 7d, 2026-03-04.")
+@click.option("--since", type=Moment(), help="Only windows since then: 36h, 7d, 2026-03-04.")
 @click.option("--open", "open_report", is_flag=True, help="Open the report, with pictures, in a browser.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_session

@@ -364,7 +364,7 @@ class World:
         }
         self.stack = Stack(dict(OUTPUTS), self.clients)
         self.releases = Releases(self.registry)
-        self.api = self.monitoring = None
+        self.api = self.monitoring = self.retrainings = None
         self._capsys = capsys
 
     def tidemill(self, *arguments):
@@ -372,7 +372,10 @@ class World:
         session = Session()
         made = {
             name: getattr(self, name)
-            for name in ("stack", "objects", "registry", "releases", "executions", "api", "monitoring")
+            for name in (
+                *("stack", "objects", "registry", "releases", "executions", "api", "monitoring"),
+                "retrainings",
+            )
         }
         session.__dict__ |= {name: value for name, value in made.items() if value is not None}
         code = main.run([str(argument) for argument in arguments], session)

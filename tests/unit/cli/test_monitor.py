@@ -15,7 +15,7 @@ from tidemill.monitoring_contracts import (
     ServiceFigures,
 )
 from tidemill_cli import monitor_view
-from tidemill_cli.verbs import monitor
+from tidemill_cli.times import Moment
 
 MOVED = Finding("drift", "alert", "tenure", "tenure has moved: index 0.61", 0.61, 0.25, "2026-11-22T00:00:00Z")
 SLOW = Finding("latency", "warn", "", "95% of the calls took up to 1,200 ms")
@@ -157,5 +157,5 @@ def test_sparkline_scales_to_its_own_values_and_leaves_gaps():
 
 
 def test_spans_are_hours_or_days():
-    kind = monitor.Since()
+    kind = Moment()
     assert kind.convert("2026-11-23T05:00:00+02:00", None, None) == "2026-11-23T03:00:00Z"
