@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.spatial import distance
@@ -92,3 +94,12 @@ def test_of_numbers_the_cumulated_share_is_told() -> None:
     lower = drift.shift((0, 50, 30, 20, 0), (80, 10, 10, 0, 0))
     assert lower is not None
     assert drift.describe(number(), lower) == "the share of values below -0.5 rose from 0.0% to 80.0%"
+
+
+def test_of_dates_the_day_is_told() -> None:
+    moved = drift.shift((0, 50, 50, 0), (0, 10, 60, 30))
+    assert moved is not None
+    column = dataclasses.replace(
+        number(), type="date", histogram=Histogram((1735689600, 1736000000, 1738368000), (50, 50))
+    )
+    assert drift.describe(column, moved) == "the share of days before 2025-01-04 fell from 50.0% to 10.0%"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from statistics import NormalDist
 
 import numpy as np
@@ -118,6 +119,8 @@ def describe(column: ColumnProfile, found: Shift, rarer: TopValue | None = None)
 def _words(column: ColumnProfile, place: int) -> str:
     if column.histogram is not None:
         edge = column.histogram.edges[place]
+        if column.type == "date":  # seconds since 1970
+            return f"days before {datetime.fromtimestamp(edge, UTC):%Y-%m-%d}"
         return f"values below {_number(edge if column.type != 'integer' else math.ceil(edge))}"
     if place == len(column.top):
         return "all rarer values together"
