@@ -411,7 +411,7 @@ def test_a_refusal_needs_a_reason_and_a_decision_is_one_of_two(api: Api, waiting
 def test_who_may_not_decide_does_not(api: Api, waiting: str) -> None:
     reply = api.call("POST", "/approvals/{run}", {"decision": "approve"}, run=waiting, headers={"x-api-key": "s" * 30})
     assert reply.status == 403
-    assert "tidemill may not decide" in reply.document["error"]
+    assert "API key tidemill may not decide" in reply.document["error"]
 
 
 # --- links -------------------------------------------------------------------------------------

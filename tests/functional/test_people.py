@@ -56,6 +56,10 @@ def test_a_gateway_that_does_not_say_the_key_is_no_obstacle(key: dict[str, Any])
     assert ApiKeys(boto3.client("apigateway")).owner({}, "a" * 30).name == "ann@example.com"
 
 
+def test_a_key_named_like_who_starts_what_nobody_has_asked_for_is_somebodys(key: dict[str, Any]) -> None:
+    assert ApiKeys(boto3.client("apigateway")).owner({}, "t" * 30).names == ("API key tidemill",)
+
+
 @pytest.mark.parametrize(
     ("identity", "sent", "words"),
     [

@@ -84,7 +84,7 @@ def test_points_and_releases_are_told(stack: Stack, watched: WatchedModel, key: 
 def test_what_is_done_is_recorded_under_the_name_of_the_key(stack: Stack, watched: WatchedModel, key: str) -> None:
     body = json.dumps({"reason": "audit"})
     frozen = call(stack, "POST", f"/models/{MODEL}/freeze", body, x_api_key=key)
-    assert (frozen.status, frozen.json()["by"]) == (200, stack.name), frozen.data
+    assert (frozen.status, frozen.json()["by"]) == (200, f"API key {stack.name}"), frozen.data
     promoted = call(stack, "POST", f"/models/{MODEL}/promote", '{"version": 2}', x_api_key=key)
     assert promoted.status == 409
     assert "frozen" in promoted.json()["error"]

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from tidemill.aws.faults import code, translated
 from tidemill.errors import NotAllowed
+from tidemill.permissions import NOBODY
 
 if TYPE_CHECKING:
     from mypy_boto3_apigateway import APIGatewayClient
@@ -92,7 +93,8 @@ class ApiKeys:
             raise NotAllowed("the request has no x-api-key: send the key that the stack's output ApiKeyId names")
         if known_by not in self._owners:
             name = self._name_of_id(known_by) if identity.get("apiKeyId") else self._name_of_value(known_by)
-            self._owners[known_by] = Person(name)
+            # What rules and schedules start is nobody's; a key that is called so is somebody's all the same.
+            self._owners[known_by] = Person(f"API key {name}" if name == NOBODY else name)
         return self._owners[known_by]
 
     def _name_of_id(self, key_id: str) -> str:
