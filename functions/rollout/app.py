@@ -35,7 +35,8 @@ def look(request: RolloutRequest, rollouts: Rollouts, now: datetime) -> RolloutS
     if current.ended_at:
         return RolloutStep(current.id, current.state, 0, current.history[-1])
     champion, challenger = rollout_evidence.observed(current, *rollouts.evidence(current, at))
-    signals = rollout.judge(current, champion, challenger, rollouts.freeze(current.model))
+    freeze, better = rollouts.freeze(current.model), rollouts.found_better(current)
+    signals = rollout.judge(current, champion, challenger, freeze, better)
     move = rollout.next_move(current, signals, now)
     new = rollouts.move(current, rollout.moved(current, move, signals, at), move.sentence, at)
     logger.info(

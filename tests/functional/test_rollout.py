@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 from collections.abc import Callable
@@ -18,7 +19,19 @@ from tidemill.aws.objects import Objects
 from tidemill.aws.registry import Registry
 from tidemill.aws.release_records import ReleaseRecords
 from tidemill.aws.rollouts import Rollouts
-from tidemill.contracts import Capture, Profile, Reading, Signature, instant, loads, to_json
+from tidemill.contracts import (
+    Capture,
+    ChampionComparison,
+    Evaluation,
+    Interval,
+    Profile,
+    Reading,
+    Run,
+    Signature,
+    instant,
+    loads,
+    to_json,
+)
 from tidemill.errors import PromotionFrozen, RolloutConflict
 from tidemill.monitoring_contracts import Reference
 from tidemill.release_contracts import RolloutRequest, RolloutStep, Share
@@ -187,6 +200,23 @@ def test_a_version_that_says_something_else_is_taken_back(world: World) -> None:
     world.calls(1, 400)
     world.calls(2, 300, why="split", low=0.7)
     assert "probabilities of 'Yes' differ" in world.look(minutes=5).reason
+
+
+@pytest.mark.parametrize(
+    ("champion", "low", "state"), [(1, 0.01, "BAKING"), (1, -0.01, "ROLLED_BACK"), (7, 0.01, "ROLLED_BACK")]
+)
+@pytest.mark.parametrize("judged_on", ["newest", "champion"])
+def test_a_version_that_was_found_better_may_differ(
+    world: World, trained: Run, champion: int, low: float, state: str, judged_on: str
+) -> None:
+    evaluation = world.objects.get_contract(Evaluation, ARTIFACTS, keys.run_evaluation(trained.run_id))
+    comparison: Any = {judged_on: ChampionComparison(champion, {}, Interval(0.02, low, 0.03))}
+    evaluated = dataclasses.replace(evaluation, **comparison)
+    world.objects.put_contract(ARTIFACTS, keys.model("churn", 2, "evaluation.json"), evaluated)
+    world.look()
+    world.calls(1, 400)
+    world.calls(2, 300, why="split", low=0.7)
+    assert world.look(minutes=5).state == state
 
 
 def test_true_outcomes_of_an_earlier_step_count(world: World) -> None:

@@ -121,6 +121,17 @@ def test_versions_that_do_alike_are_seldom_taken_back():
     assert stopped <= 2
 
 
+def test_a_version_that_says_something_else_and_is_right_goes_on():
+    """After a drift a new version has to differ from the champion, or it need not have been trained."""
+    champion, differs = seen(2000, quality=auc(0.8, 900)), seen(200, shift=4)
+    assert verdicts(rollout.judge(begun(), champion, differs))["prediction_drift"] == "stop"
+    lately = rollout.judge(begun(), champion, differs, found_better=True)
+    assert verdicts(lately)["prediction_drift"] == "good"
+    for value, verdict in ((0.82, "good"), (0.79, "stop")):
+        labelled = dataclasses.replace(differs, quality=auc(value, 100))
+        assert verdicts(rollout.judge(begun(), champion, labelled))["prediction_drift"] == verdict
+
+
 def test_less_is_better_for_losses():
     champion = seen(2000, quality=auc(10.0, 500, half=0.5, metric="rmse"))
     worse = rollout.judge(begun(), champion, seen(200, quality=auc(14.0, 200, half=0.7, metric="rmse")))

@@ -15,7 +15,7 @@ from tidemill.aws.objects import Objects
 from tidemill.aws.promotion import Releases, audit_event
 from tidemill.aws.registry import CHAMPION
 from tidemill.aws.release_records import UNDER_WAY
-from tidemill.contracts import Capture, Profile, Signature
+from tidemill.contracts import Capture, Evaluation, Profile, Signature
 from tidemill.errors import NotFound, StorageError
 from tidemill.monitoring_contracts import Reference
 from tidemill.release_contracts import Freeze, Rollout, RolloutRequest
@@ -98,6 +98,20 @@ class Rollouts:
             return self.objects.get(self.bucket, key)
         except NotFound:
             return b"{}"
+
+    def found_better(self, rollout: Rollout) -> bool:
+        """Whether the version did better than this champion when it was evaluated, on the holdout or the newest outcomes.
+
+        Raises ContractError, StorageError.
+        """
+        try:
+            evaluation = self.objects.get_contract(
+                Evaluation, self.bucket, keys.model(rollout.model, rollout.version, "evaluation.json")
+            )
+        except NotFound:
+            return False
+        judged = [one for one in (evaluation.newest, evaluation.champion) if one and one.version == rollout.champion]
+        return any(one.difference.low > 0 for one in judged)
 
     def evidence(self, rollout: Rollout, at: str) -> Evidence:
         """What both versions have answered since the step began, and what was true since the rollout did.

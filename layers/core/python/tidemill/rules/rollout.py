@@ -71,7 +71,11 @@ class Move:
 
 
 def judge(
-    rollout: Rollout, champion: Observed, challenger: Observed, freeze: Freeze | None = None
+    rollout: Rollout,
+    champion: Observed,
+    challenger: Observed,
+    freeze: Freeze | None = None,
+    found_better: bool = False,
 ) -> tuple[Signal, ...]:
     """What speaks for going on, for waiting, and for taking the version back.
 
@@ -81,13 +85,16 @@ def judge(
         both since the step began; their outputs in the same bins, their quality by the same metric.
     freeze
         whether the model's promotions are frozen.
+    found_better
+        whether the version did better than this champion, beyond chance, when it was evaluated. Then it says something
+        else because it knows better, and that alone is no reason to take it back.
     """
     made = rollout.plan
     found = [
         _errors(made, champion, challenger),
         # Copies are answered by another function than calls, in batches: their times cannot be compared.
         None if rollout.state == "SHADOW" else _latency(made, champion, challenger),
-        _prediction_drift(made, champion, challenger),
+        _prediction_drift(made, champion, challenger, found_better or _does_as_well(champion, challenger)),
         _quality(made, champion, challenger),
         _requests(rollout, challenger),
         _frozen(freeze),
@@ -177,7 +184,7 @@ def _bin(place: int) -> tuple[float, float]:
     return low, LATENCY_EDGES[place] if place < len(LATENCY_EDGES) else 2 * low
 
 
-def _prediction_drift(made: RolloutPlan, champion: Observed, challenger: Observed) -> Signal | None:
+def _prediction_drift(made: RolloutPlan, champion: Observed, challenger: Observed, as_it_should: bool) -> Signal | None:
     """The output whose distribution differs most, beyond what samples of these sizes do by chance."""
     found: tuple[float, str, drift.Shift] | None = None
     for name, theirs in champion.outputs.items():
@@ -192,6 +199,9 @@ def _prediction_drift(made: RolloutPlan, champion: Observed, challenger: Observe
     _, name, shift = found
     output = "its predictions" if name == output_bins.VALUE else f"its probabilities of {name!r}"
     told = f"{output} differ from the champion's by a stability index of {shift.psi:.3f}"
+    if shift.is_drift(made.prediction_drift) and as_it_should:
+        sentence = f"{told}, and it has been found to know better"
+        return Signal("prediction_drift", "good", sentence, shift.psi, made.prediction_drift)
     if shift.is_drift(made.prediction_drift):
         sentence = f"{told}: {made.prediction_drift:g} is allowed"
         return Signal("prediction_drift", "stop", sentence, shift.psi, made.prediction_drift)
@@ -199,10 +209,11 @@ def _prediction_drift(made: RolloutPlan, champion: Observed, challenger: Observe
 
 
 def _quality(made: RolloutPlan, champion: Observed, challenger: Observed) -> Signal | None:
-    theirs, ours = champion.quality, challenger.quality
-    if theirs is None or ours is None or min(theirs.rows, ours.rows) < LEAST_LABELS:
+    figures = _figures(champion, challenger)
+    if figures is None:
         return None
-    worse = ours.value - theirs.value if ours.metric in LOWER_IS_BETTER else theirs.value - ours.value
+    theirs, ours = figures
+    worse = _worse(theirs, ours)
     allowed = made.quality_margin * abs(theirs.value)
     error = math.hypot(ours.high - ours.low, theirs.high - theirs.low) / (2 * _INTERVAL)
     told = (
@@ -213,6 +224,23 @@ def _quality(made: RolloutPlan, champion: Observed, challenger: Observed) -> Sig
     if worse - _SURE * error > allowed:
         return Signal("quality", "stop", f"{told}: {allowed:.3g} worse is allowed", ours.value, limit)
     return Signal("quality", "good", told, ours.value, limit)
+
+
+def _figures(champion: Observed, challenger: Observed) -> tuple[QualityFigure, QualityFigure] | None:
+    """Both versions' quality, when it is known of enough predictions."""
+    theirs, ours = champion.quality, challenger.quality
+    if theirs is None or ours is None or min(theirs.rows, ours.rows) < LEAST_LABELS:
+        return None
+    return theirs, ours
+
+
+def _worse(theirs: QualityFigure, ours: QualityFigure) -> float:
+    return ours.value - theirs.value if ours.metric in LOWER_IS_BETTER else theirs.value - ours.value
+
+
+def _does_as_well(champion: Observed, challenger: Observed) -> bool:
+    figures = _figures(champion, challenger)
+    return figures is not None and _worse(*figures) <= 0
 
 
 def _requests(rollout: Rollout, challenger: Observed) -> Signal:
