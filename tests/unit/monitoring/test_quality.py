@@ -44,6 +44,20 @@ def test_the_intervals_hold_the_truth(task: str, metric: str) -> None:
     assert held >= 25
 
 
+def test_labels_count_as_they_were_given_whoevers_reference_they_are_counted_by() -> None:
+    known, window = binary(2000, 1).reference(), binary(1500, 2)
+    assert window.said.probabilities is not None
+    other = replace(
+        window,
+        said=replace(window.said, labels=np.where(window.said.probabilities[:, 1] >= 0.8, "yes", "no").astype(object)),
+    )
+    found = {figure.metric: figure for figure in measured(labelled(other, known), known)}
+    right = (other.said.labels == "yes") == (window.actual == 1)
+    assert found["accuracy"].value == pytest.approx(right.mean())
+    assert found["accuracy"].low < right.mean() < found["accuracy"].high
+    assert found["f1"].value < window.metrics()["f1"]
+
+
 def test_the_same_counts_give_the_same_figures() -> None:
     known = binary(1000, 1).reference()
     counted = labelled(binary(500, 2), known)

@@ -112,7 +112,33 @@ def _two_classes(labelled: Labelled, reference: Reference, generator: np.random.
         "log_loss": labelled.log_loss_total / labelled.rows,
         "brier_score": labelled.brier_total / labelled.rows,
     }
-    return {metric: Drawn(value, draws[metric]) for metric, value in values.items()}
+    # The labels as they were given: a version that is counted by another one's reference has a threshold of its own.
+    confusion = _two_by_two(labelled, name)
+    labels, drawn = _of_two_labels(confusion[None]), _of_two_labels(_resampled(confusion, generator))
+    found = {metric: Drawn(value, draws[metric]) for metric, value in values.items()}
+    return found | {metric: Drawn(float(labels[metric][0]), drawn[metric]) for metric in labels}
+
+
+def _two_by_two(labelled: Labelled, positive: str) -> np.ndarray:
+    """(4,): rows of the positive class called so and called otherwise, then the same of other rows."""
+    counts = np.zeros((2, 2), dtype=np.int64)
+    for actual, labels in labelled.confusion.items():
+        for label, rows in labels.items():
+            counts[int(actual != positive), int(label != positive)] += rows
+    return counts.ravel()
+
+
+def _of_two_labels(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """The metrics of labels of a binary task, each (draws,), from (draws, 4) rows as `_two_by_two` has them."""
+    hits, actual, predicted = (
+        confusion[:, [0, 3]],
+        confusion[:, [0, 2]] + confusion[:, [1, 3]],
+        confusion[:, [0, 1]] + confusion[:, [2, 3]],
+    )
+    either = actual[:, 0] + predicted[:, 0]
+    f1 = np.divide(2.0 * hits[:, 0], either, out=np.zeros(len(confusion)), where=either > 0)
+    found = binned_metrics.of_labels(hits, actual, predicted)
+    return {"accuracy": found["accuracy"], "balanced_accuracy": found["balanced_accuracy"], "f1": f1}
 
 
 def two_classes(reference: Reference, positives: np.ndarray, negatives: np.ndarray) -> dict[str, np.ndarray]:
