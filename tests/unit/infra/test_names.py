@@ -16,6 +16,8 @@ WORKED_FOR = {
     "Slice": "score",
     "Batch": "materialize",
     "Publish": "ingest",
+    "RollOut": "rollout",
+    "TakeBack": "rollout",
 }
 
 
@@ -42,7 +44,7 @@ def test_a_state_calls_the_function_of_its_name(definition: Json) -> None:
 
 def test_a_failure_names_the_stage_that_it_happened_in(definition: Json) -> None:
     for name, state in states(definition):
-        for catcher in state.get("Catch", []):
+        for catcher in (catcher for catcher in state.get("Catch", []) if "Output" in catcher):
             assert f"'stage': '{WORKED_FOR.get(name, name.lower())}'" in catcher["Output"]["failure"]
 
 

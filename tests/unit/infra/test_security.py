@@ -24,7 +24,7 @@ UNTAGGABLE = {
     *("AWS::Lambda::LayerVersion", "AWS::Lambda::Permission", "AWS::S3::BucketPolicy", "AWS::SNS::Subscription"),
     *("AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy"),
     "AWS::Lambda::EventSourceMapping",  # SAM passes no tags on to it
-    "AWS::Events::Rule",
+    *("AWS::Events::Rule", "AWS::CloudWatch::Dashboard"),
 }
 LAYERS = {
     **{stage: {"Data"} for stage in ("validate", "prepare", "plan", "ingest", "actuals", "retrain")},
@@ -331,7 +331,8 @@ def test_a_failure_of_any_part_raises_an_alarm(resources: dict[str, Json], funct
     assert ("5XXError", json.dumps({"Ref": "AWS::StackName"})) in watched
     for alarm in alarms:
         assert alarm["AlarmActions"] == [{"Ref": "Topic"}]
-        assert alarm["TreatMissingData"] == "notBreaching"
+        silence_is_bad = alarm["AlarmName"]["Fn::Sub"].endswith("-WatchingStopped")
+        assert alarm["TreatMissingData"] == ("breaching" if silence_is_bad else "notBreaching")
 
 
 def test_alarms_may_publish_to_the_encrypted_topic(resources: dict[str, Json]) -> None:
