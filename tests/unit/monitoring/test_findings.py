@@ -19,7 +19,7 @@ from tidemill.monitoring_contracts import (
     QualityFigure,
     Summary,
 )
-from tidemill.spec import Monitor
+from tidemill.spec import Monitor, Windows
 
 from .production import KNOWN, KNOWN_BEFORE, captures, drawn, outcomes, summary
 
@@ -117,6 +117,17 @@ def test_few_predictions_are_not_judged() -> None:
     assert not point.sufficient
     assert (point.features, point.findings) == ((), ())
     assert look(summary(captures(drawn(7, 299, moved=3.0))), min_rows=200).findings
+
+
+def test_whoever_asks_for_windows_of_so_many_rows_has_enough_in_each() -> None:
+    assert look(summary(captures(drawn(7, 210, moved=3.0))), window=Windows(rows=200)).sufficient
+
+
+def test_shares_are_kept_of_the_features_that_have_moved_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(points, "WITH_SHARES", 1)
+    point = look(summary(captures(drawn(7, 1000, shares=(0.2, 0.3, 0.5)))))
+    assert [feature.name for feature in point.features if feature.now] == ["plan"]
+    assert len(point.features) == 4
 
 
 # --- data quality ------------------------------------------------------------------------------

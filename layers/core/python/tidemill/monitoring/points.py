@@ -11,8 +11,11 @@ from tidemill.contracts import Profile, Signature
 from tidemill.monitoring import domain_classifier, estimation, feature_drift, findings, quality, service
 from tidemill.monitoring.findings import Evidence, chance
 from tidemill.monitoring.reference import ReferenceRows
-from tidemill.monitoring_contracts import Labelled, MonitorPoint, QualityFigure, Reference, Summary
+from tidemill.monitoring_contracts import FeatureDrift, Labelled, MonitorPoint, QualityFigure, Reference, Summary
 from tidemill.spec import Monitor
+
+#: Features that a point has the shares of all bins of: those that have moved most.
+WITH_SHARES = 50
 
 
 class VersionFiles(Protocol):
@@ -98,7 +101,7 @@ def of_window(
         start=counted.start,
         end=counted.end,
         rows=rows,
-        sufficient=rows >= options.min_rows,
+        sufficient=rows >= enough(options),
         shadow=counted.shadow,
         quality=_quality(counted, reference, options),
         service=figures,
@@ -110,6 +113,11 @@ def of_window(
         point = _with_drift(point, summary, known, options)
     evidence = Evidence(point, known.profile, reference, summary)
     return dataclasses.replace(point, findings=findings.found(evidence, options, earlier))
+
+
+def enough(options: Monitor) -> int:
+    """Predictions that a window must have to be judged; whoever asks for windows of so many rows has enough of them."""
+    return min(options.min_rows, options.window.rows or options.min_rows)
 
 
 def with_labels(
@@ -155,7 +163,7 @@ def _with_drift(point: MonitorPoint, summary: Summary, known: Known, options: Mo
         )
     return dataclasses.replace(
         point,
-        features=features,
+        features=_slim(features),
         prediction=said,
         domain_auc=domain.auc if domain else None,
         domain_low=domain.low if domain else None,
@@ -163,10 +171,17 @@ def _with_drift(point: MonitorPoint, summary: Summary, known: Known, options: Mo
     )
 
 
+def _slim(features: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
+    """Without the shares of features that nobody will look at, so that a point of a thousand features stays small."""
+    moved = sorted(features, key=lambda item: (item.drifted, item.psi / item.limit), reverse=True)
+    kept = {item.name for item in moved[:WITH_SHARES]}
+    return tuple(item if item.name in kept else dataclasses.replace(item, before=(), now=()) for item in features)
+
+
 def _quality(counted: Counted, reference: Reference | None, options: Monitor) -> tuple[QualityFigure, ...]:
     """What was measured, then what is estimated; the deciding metric first in both."""
     summary = counted.summary
-    if reference is None or summary is None or summary.rows < options.min_rows:
+    if reference is None or summary is None or summary.rows < enough(options):
         return _measured(counted.labelled, reference)
     return _measured(counted.labelled, reference) + estimation.estimated(summary, reference)
 
