@@ -100,7 +100,7 @@ class Rollouts:
             return b"{}"
 
     def found_better(self, rollout: Rollout) -> bool:
-        """Whether the version did better than this champion when it was evaluated, on the holdout or the newest outcomes.
+        """Whether the version did better than this champion when it was evaluated: on the holdout or newest outcomes.
 
         Raises ContractError, StorageError.
         """
