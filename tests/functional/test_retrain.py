@@ -16,6 +16,7 @@ import pytest
 
 from tidemill import keys
 from tidemill.aws import retraining
+from tidemill.aws.conclusion import RunPapers
 from tidemill.aws.monitoring_files import MonitoringFiles
 from tidemill.aws.objects import Objects
 from tidemill.aws.registry import Registry
@@ -82,7 +83,7 @@ def run(app: ModuleType, asked: Retraining) -> Retraining:
     return from_json(Retraining, app.handler({"retraining": to_json(asked)}, None))
 
 
-def uploaded(objects: Objects, made: Retraining, tmp_path: Path) -> list[dict[str, Any]]:
+def table_of(objects: Objects, made: Retraining, tmp_path: Path) -> list[dict[str, Any]]:
     (tmp_path / "t.parquet").write_bytes(objects.get(DATA, made.key))
     found = duckdb.sql(f"SELECT * FROM '{tmp_path / 't.parquet'}'")
     return [dict(zip(found.columns, values, strict=True)) for values in found.fetchall()]
@@ -145,7 +146,7 @@ def test_all_old_rows_and_all_labelled_predictions_since_then(
     made = run(app, begun(records, registry))
     assert (made.rows_old, made.rows_new, made.labels, made.problem) == (40, 2, 5, "")
     assert made.key == f"incoming/churn/retraining-{ASKED.id}.parquet"
-    table = uploaded(objects, made, tmp_path)
+    table = table_of(objects, made, tmp_path)
     assert [row["Churn"] for row in table[40:]] == ["No", "No"]
     assert table[41] == {"tenure": 70, "contract": "Yearly", "Churn": "No"}
     assert records.retraining("churn", ASKED.id) == made
@@ -159,7 +160,7 @@ def test_a_window_of_the_past_is_those_predictions_alone(
     window = {"start": "2026-03-02T00:00:00Z", "end": "2026-03-03T00:00:00Z", "trigger": "backfill", "data": "window"}
     made = run(app, begun(records, registry, **window))
     assert (made.rows_old, made.rows_new) == (0, 2)
-    assert len(uploaded(objects, made, tmp_path)) == 2
+    assert len(table_of(objects, made, tmp_path)) == 2
 
 
 def test_drifted_rows_get_their_share_of_the_table(
@@ -265,6 +266,16 @@ def test_what_a_person_uploads_under_such_a_name_is_the_persons(
     arrive(intake, event("s3_put"), machines["training"], "v1")
     second = arrive(intake, event("s3_put"), machines["training"], "v2")
     assert (second.retraining, second.started_by) == (None, "AWS:AIDAJDPLRKLG7UEXAMPLE")
+
+
+def test_the_papers_of_the_run_say_why_it_was_started(
+    uploaded: Run, registry: Registry, records: RetrainingRecords
+) -> None:
+    begun(records, registry)
+    papers = RunPapers.of_stack(ARTIFACTS, "tidemill", lambda _: None)
+    assert papers.collect(uploaded).retraining is None
+    found = papers.collect(dataclasses.replace(uploaded, retraining=ASKED.id)).retraining
+    assert from_json(Retraining, found) == ASKED
 
 
 # --- by hand -----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from tidemill import keys
 from tidemill.aws import clients
@@ -17,6 +17,7 @@ from tidemill.aws.functions import Functions
 from tidemill.aws.objects import Objects
 from tidemill.aws.quarantine import quarantine
 from tidemill.aws.registry import Registry
+from tidemill.aws.retraining_records import RetrainingRecords
 from tidemill.contracts import (
     CandidateResult,
     Check,
@@ -31,6 +32,7 @@ from tidemill.contracts import (
     ScoringRun,
     Signature,
     StageUsage,
+    to_json,
 )
 from tidemill.errors import ApprovalConflict, ContractError, NotFound, StorageError
 
@@ -90,7 +92,15 @@ class RunPapers:
             signature=self._read(Signature, keys.run_signature(run.run_id)),
             version=version,
             lineage=self._read(Lineage, keys.model(run.project, version, "lineage.json")) if version else None,
+            retraining=self._retraining(run),
         )
+
+    def _retraining(self, run: Run) -> dict[str, Any] | None:
+        """Why the run was started, when nobody uploaded its table."""
+        if run.retraining is None:
+            return None
+        found = RetrainingRecords.beside(self.registry).retraining(run.project, run.retraining)
+        return cast(dict[str, Any], to_json(found))
 
     def usage(self, execution: str, until: datetime) -> dict[str, StageUsage]:
         """What each stage of an execution has used until now, by its name; empty when that cannot be read."""

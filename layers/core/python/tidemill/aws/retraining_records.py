@@ -31,6 +31,11 @@ RUNS_READ = 200
 class RetrainingRecords(RegistryTable):
     """Retrainings of each model."""
 
+    @classmethod
+    def beside(cls, records: RegistryTable) -> RetrainingRecords:
+        """In the same table as other records."""
+        return cls(records._dynamodb, records._table, records._sleep)
+
     def begin(
         self, retraining: Retraining, registry: Registry, may: Callable[[Sequence[PastTraining]], str | None]
     ) -> str | None:

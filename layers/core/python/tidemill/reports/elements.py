@@ -28,6 +28,7 @@ class Records:
     signature: Signature | None
     contract: DataContract | None = None
     features: Mapping[str, Any] | None = None  #: `features.json`
+    retraining: Mapping[str, Any] | None = None  #: why the run was started, when nobody uploaded its table
 
 
 @dataclass(frozen=True)

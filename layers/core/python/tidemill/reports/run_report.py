@@ -11,6 +11,7 @@ from tidemill.reports import (
     model_sections,
     page,
     release_sections,
+    retraining_section,
     search_sections,
     structure_sections,
     summary,
@@ -21,6 +22,7 @@ from tidemill.reports.elements import Records, Section
 
 _USUAL: tuple[Callable[[Records], Section | None], ...] = (
     model_sections.quality,
+    retraining_section.retraining,
     model_sections.drivers,
     trust_sections.parts,
     trust_sections.certainty,
@@ -62,7 +64,14 @@ def render(document: RunDocument, found: RunArtifacts) -> str:
     found : what the run's stages have left
     """
     records = Records(
-        document, found.profile, found.evaluation, found.lineage, found.signature, found.contract, found.features
+        document,
+        found.profile,
+        found.evaluation,
+        found.lineage,
+        found.signature,
+        found.contract,
+        found.features,
+        found.retraining,
     )
     first = _FIRST.get(document.status)
     usual = _WITHOUT_TARGET if records.evaluation and records.evaluation.task not in SUPERVISED else _USUAL
