@@ -23,7 +23,7 @@ STRATEGIES = get_args(field_types(spec.RolloutOptions)["strategy"])
 MARKS = {"good": "pass", "wait": "warn", "stop": "refuse"}
 
 
-@click.command(short_help="Put a version in service, at once or step by step; see how far that has come.")
+@click.command(short_help="Put a version in service, at once or step by step.")
 @click.argument("model")
 @click.option("--version", type=click.IntRange(min=1), help="The version; without it the newest rollout is shown.")
 @click.option(
