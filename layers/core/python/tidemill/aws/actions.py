@@ -17,7 +17,7 @@ from tidemill.aws.release_records import ReleaseRecords
 from tidemill.aws.retraining import Policy, Retrainings
 from tidemill.aws.retraining_records import RetrainingRecords
 from tidemill.contracts import Capture
-from tidemill.errors import StorageError, TidemillError
+from tidemill.errors import NotFound, StorageError, TidemillError
 from tidemill.monitoring_contracts import BEGUN, ActionName, Decision, MonitorPoint
 
 MONITOR_FINDING = "Monitor finding"
@@ -82,8 +82,11 @@ class Actions:
         )
 
     def expected_usd(self, model: str, version: int, otherwise: float) -> float:
-        """What the run of a version has cost; `otherwise` when that is not known. Raises NotFound, StorageError."""
-        usd = self.registry.run(self.registry.version(model, version).run_id).usd
+        """What the run of a version has cost; `otherwise` when that is not known. Raises StorageError."""
+        try:
+            usd = self.registry.run(self.registry.version(model, version).run_id).usd
+        except NotFound:
+            return otherwise
         return otherwise if usd is None else usd
 
     def act(self, case: Case, before: Decision | None) -> Decision | None:
