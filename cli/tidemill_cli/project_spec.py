@@ -84,11 +84,14 @@ def declare(session: Session, project: str, document: dict[str, Any] | None, tar
     spec.parse(after)
     if after == (before or {}):
         return None
-    session.objects.put(session.artifact_bucket, keys.project_spec(project), _dump(after))
     if document is None:
         kept = f", beside {', '.join(sorted(set(after) - {'target'}))} that it has already" if len(after) > 1 else ""
-        return Change(project, before, after, f"the spec of {project} now says target: {target}{kept}")
-    said = f"the spec of {project} is {'new' if before is None else 'replaced'}: {', '.join(after) or 'all defaults'}"
+        said = f"the spec of {project} now says target: {target}{kept}"
+    else:
+        new = "new" if before is None else "replaced"
+        said = f"the spec of {project} is {new}: {', '.join(after) or 'all defaults'}"
+    session.objects.put(session.artifact_bucket, keys.project_spec(project), _dump(after))
+    _record(session, project, said)
     return Change(project, before, after, said)
 
 
@@ -105,9 +108,19 @@ def take_back(session: Session, change: Change) -> str | None:
         return None
     if change.before is None:
         session.objects.delete(session.artifact_bucket, key)
-        return f"the spec of {change.project} is taken back: the project had none before"
-    session.objects.put(session.artifact_bucket, key, _dump(change.before))
-    return f"the spec of {change.project} is taken back to what it was before"
+        said = f"the spec of {change.project} is taken back: the project had none before"
+    else:
+        session.objects.put(session.artifact_bucket, key, _dump(change.before))
+        said = f"the spec of {change.project} is taken back to what it was before"
+    _record(session, change.project, said)
+    return said
+
+
+def _record(session: Session, project: str, said: str) -> None:
+    """A spec says who must agree to a release, and what is trained by itself: who changes it is kept."""
+    from tidemill.aws.registry_table import AuditEvent
+
+    session.registry.record(AuditEvent(project, "spec", session.actor, session.now(), said))
 
 
 def _dump(document: dict[str, Any]) -> bytes:

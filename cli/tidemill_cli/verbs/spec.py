@@ -13,28 +13,33 @@ from tidemill_cli import display
 from tidemill_cli.session import Session, pass_session
 
 
-@click.command(short_help="Check a spec file, or show a project's spec or the schema.")
+@click.command(short_help="Check a spec file or keep it for a project; show a project's spec, or the schema.")
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--project", metavar="NAME", help="Print what the project's spec declares.")
+@click.option("--project", metavar="NAME", help="Keep FILE as the project's spec; without FILE, print that.")
 @pass_session
 def command(session: Session, file: Path | None, project: str | None) -> None:
-    """Check FILE, a spec in YAML or JSON; with --project print the project's spec instead.
+    """Check FILE, a spec in YAML or JSON; with --project keep it as the project's spec, or without FILE print that.
 
-    Without both, the JSON Schema of a spec is printed, for editors.
+    What is kept holds from the next training and the next look at the model on. Without both, the JSON Schema of a
+    spec is printed, for editors.
 
     \b
     Examples:
       tidemill spec spec.yaml
+      tidemill spec spec.yaml --project churn
       tidemill spec --project churn
       tidemill spec > spec.schema.json
     """
     from tidemill_cli import project_spec
 
-    if file is not None and project is not None:
-        raise click.UsageError("give a file or --project, not both")
     if file is not None:
         declared = project_spec.read_file(file)
-        click.echo(f"{file} is a valid spec; it declares {', '.join(declared) or 'nothing: all defaults'}.")
+        if project is None:
+            click.echo(f"{file} is a valid spec; it declares {', '.join(declared) or 'nothing: all defaults'}.")
+        else:
+            change = project_spec.declare(session, keys.check_project(project), declared, None)
+            said = change.sentence if change else f"the spec of {project} says that already"
+            click.echo(f"{said[0].upper()}{said[1:]}.")
     elif project is not None:
         stored = project_spec.stored(session, keys.check_project(project))
         if stored is None:

@@ -150,6 +150,9 @@ class Registry:
             raise NotFound(f"no prediction {prediction_id!r} of model {model!r} is or was to be reviewed")
         return self.review_records[prediction_id]
 
+    def record(self, event):
+        self.events.append(event)
+
     def answer_review(self, model, prediction_id, actual, actor, at):
         record = self.review(model, prediction_id)
         answered = dataclasses.replace(record, state="ANSWERED", actual=actual, by=actor, answered_at=at)

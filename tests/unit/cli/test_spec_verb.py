@@ -34,3 +34,25 @@ def test_projects_spec_is_what_it_declares(world):
     code, _, err = world.tidemill("spec", "--project", "other")
     assert code == 1
     assert "has no spec" in err
+
+
+def test_a_file_is_kept_for_a_project_and_who_did_it(world, tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text("approval: {mode: manual}\n")
+    code, out, _ = world.tidemill("spec", path, "--project", "churn")
+    assert (code, out) == (0, "The spec of churn is new: approval.\n")
+    assert json.loads(world.tidemill("spec", "--project", "churn")[1]) == {"approval": {"mode": "manual"}}
+    (event,) = world.registry.events
+    assert (event.subject, event.action, event.reason) == ("churn", "spec", "the spec of churn is new: approval")
+    assert event.actor.startswith("arn:aws:")
+    assert "already" in world.tidemill("spec", path, "--project", "churn")[1]
+    assert world.registry.events == [event]
+
+
+def test_a_bad_file_leaves_the_project_as_it_is(world, tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text("monitor: {rules: [{when: [drift], doo: [alert]}]}\n")
+    code, _, err = world.tidemill("spec", path, "--project", "churn")
+    assert code == 1
+    assert "monitor.rules[0].doo" in err
+    assert world.tidemill("spec", "--project", "churn")[0] == 1
