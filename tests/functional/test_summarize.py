@@ -309,6 +309,45 @@ def test_an_outcome_of_an_entity_is_about_its_newest_prediction_before_the_outco
     assert found == {("p1", False): "Yes", ("p3", False): "No", ("p50", False): "Yes"}
 
 
+def test_of_several_predictions_for_an_entity_in_an_hour_the_newest_is_meant(
+    summarize: ModuleType, objects: Objects, model: int, files: MonitoringFiles
+) -> None:
+    put(objects, [capture(number, key="ada") for number in (30, 10, 20, 40)])
+    entry = {"key": "ada", "actual": "Yes", "at": f"{HOURS[0]}:35:00Z"}
+    files.put_ledger(MODEL, f"{HOURS[0]}:55:00Z", "a", [entry])
+    look(summarize, f"{HOURS[0]}:59:00Z")
+    assert outcomes(files, HOURS[0]) == {("p30", False): "Yes"}
+
+
+def test_a_copy_for_a_challenger_that_was_recorded_an_hour_later_gets_the_outcome_too(
+    summarize: ModuleType, objects: Objects, model: int, files: MonitoringFiles
+) -> None:
+    put(objects, [capture(1)])
+    put(objects, [capture(1, HOURS[1], version=2, why="shadow")])
+    files.put_ledger(MODEL, f"{HOURS[1]}:55:00Z", "a", [{"id": "p1", "actual": "Yes"}])
+    assert look(summarize, f"{HOURS[1]}:59:00Z") == (2, 2)
+    assert outcomes(files, HOURS[0]) == {("p1", False): "Yes"}
+    assert outcomes(files, HOURS[1]) == {("p1", True): "Yes"}
+
+
+def test_captures_of_an_hour_that_has_just_begun_are_counted(
+    summarize: ModuleType, objects: Objects, model: int
+) -> None:
+    put(objects, [capture(0, HOURS[1])])
+    assert look(summarize, f"{HOURS[0]}:59:59Z") == (1, 0)
+
+
+def test_captures_that_come_late_are_counted_and_very_late_ones_when_somebody_asks(
+    summarize: ModuleType, objects: Objects, model: int
+) -> None:
+    put(objects, [capture(0, HOURS[2])])
+    look(summarize, f"{HOURS[2]}:30:00Z")
+    put(objects, [capture(1, "2026-03-04T04")])
+    put(objects, [capture(2, "2026-03-03T04")])
+    assert look(summarize, f"{HOURS[2]}:35:00Z") == (1, 0)
+    assert look(summarize, f"{HOURS[2]}:40:00Z", force=True) == (1, 0)
+
+
 def test_without_a_key_among_the_inputs_the_routing_key_names_the_entity(
     summarize: ModuleType, objects: Objects, model: int, files: MonitoringFiles
 ) -> None:
@@ -345,6 +384,27 @@ def test_answers_of_reviewers_are_outcomes(
     files.put_ledger(MODEL, f"{HOURS[0]}:42:00Z", "a", [{"id": "p1", "actual": "No"}])
     look(summarize, f"{HOURS[0]}:55:00Z")
     assert outcomes(files, HOURS[0]) == {("p1", False): "No"}
+
+
+def test_an_answer_whose_prediction_was_not_recorded_is_looked_for_while_it_is_new(
+    summarize: ModuleType,
+    model: int,
+    registry: Registry,
+    records: MonitoringRecords,
+    objects: Objects,
+    read: Counter[str],
+) -> None:
+    put(objects, [capture(0)])
+    registry.open_review(capture(1))
+    registry.answer_review(MODEL, "p1", "Yes", "ada", f"{HOURS[0]}:40:00Z")
+    look(summarize, f"{HOURS[0]}:45:00Z")
+    state = records.watch_state(MODEL)
+    assert state is not None
+    assert state.waiting == ()
+    for at, searched in ((f"{HOURS[1]}:45:00Z", True), (f"{HOURS[2]}:30:00Z", True), (f"{HOURS[2]}:45:00Z", False)):
+        read.clear()
+        look(summarize, at)
+        assert any(key.endswith("index.npz") for key in read) is searched
 
 
 def test_many_outcomes_are_joined_over_several_calls(
@@ -386,7 +446,8 @@ def test_another_look_that_ended_first_keeps_what_it_wrote(
         return swap(self, state, revision)
 
     monkeypatch.setattr(MonitoringRecords, "swap_watch_state", disturbed)
-    assert look(summarize, f"{HOURS[0]}:30:00Z") == (4, 0)
+    found = summarize.handler({"due": {"model": MODEL, "at": f"{HOURS[0]}:30:00Z"}}, None)
+    assert (found["captures"], found["more"]) == (4, True)
     state = records.watch_state(MODEL)
     assert state is not None
     assert (state.hour, state.totals["1"].predictions) == (HOURS[1], 6)

@@ -146,7 +146,9 @@ class Stock:
         since = _hours_before(state.hour or oldest, CLOCK_HOURS)
         reviewed = self._reviewed(f"{oldest}:00:00Z", f"{since}:00:00Z")
         joined, unfound = self.joining.join([*wanted, *reviewed], oldest, last)
-        waiting += self._wait(outcome for outcome in unfound if outcome not in reviewed)
+        # What was answered is in the registry, and looked for again as long as it is new.
+        answered = frozenset(reviewed)
+        waiting += self._wait(outcome for outcome in unfound if outcome not in answered)
         kept = sorted({key for key in waiting if _uploaded_at(key)[:13] >= oldest})
         state = replace(
             state,
