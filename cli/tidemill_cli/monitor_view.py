@@ -19,6 +19,8 @@ WIDTH = 48
 #: Features in the table: those that moved, and then the farthest ones, up to so many.
 FEATURES = 8
 DECISIONS = 8
+#: Characters of a reason; --json and the report have it whole.
+REASON = 150
 #: Severity -> the verdict whose mark it has.
 VERDICTS = {"alert": "refuse", "warn": "warn"}
 DONE = {"warn": "noted", "alert": "alerted", "review": "reviews opened", "retrain": "training", "freeze": "frozen"}
@@ -101,7 +103,7 @@ def _window(newest: MonitorPoint) -> list[tuple[str, str]]:
         ("until", f"{figures.moment(newest.end)}, from {figures.moment(newest.start)}"),
         ("predictions", f"{newest.rows:,}"),
     ]
-    rows += [(one.metric, _figure(one)) for one in newest.quality]
+    rows += [(one.metric, _figure(one)) for one in newest.quality if one.metric == newest.quality[0].metric]
     if newest.domain_auc is not None:
         rows.append(("as a whole", f"a classifier tells it from training rows with ROC AUC {newest.domain_auc:.2f}"))
     if newest.service:
@@ -163,7 +165,11 @@ def _features(features: Sequence[FeatureDrift]) -> RenderableType:
 
 def _decisions(decisions: Sequence[Decision]) -> RenderableType:
     rows = [
-        (figures.moment(one.at), DONE[one.action] if one.acted else f"no {one.action}", one.reason)
+        (figures.moment(one.at), DONE[one.action] if one.acted else f"no {one.action}", _cut(one.reason))
         for one in decisions[:DECISIONS]
     ]
     return display.table(("at", "did", "why"), rows)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= REASON else text[: REASON - 1].rstrip() + "…"

@@ -58,7 +58,11 @@ class Inbox:
 
     def __init__(self, stack):
         self._sqs, sns = stack.client("sqs"), stack.client("sns")
-        self._queue = self._sqs.create_queue(QueueName="tidemill-test-inbox")["QueueUrl"]
+        statement = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+        policy = {"Version": "2012-10-17", "Statement": [statement | {"Resource": "*"}]}
+        self._queue = self._sqs.create_queue(
+            QueueName="tidemill-test-inbox", Attributes={"Policy": json.dumps(policy)}
+        )["QueueUrl"]
         arn = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])["Attributes"][
             "QueueArn"
         ]
