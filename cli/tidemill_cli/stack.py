@@ -58,13 +58,32 @@ def recorded_endpoint() -> str | None:
 
 
 class LocalSession(localstack_client.session.Session):  # type: ignore[misc]
-    """A localstack_client session whose every service is at the endpoint given, whatever the environment says."""
+    """A localstack_client session whose every service is at the endpoint given, whatever the environment says.
 
-    def __init__(self, endpoint: str, region: str) -> None:
-        super().__init__(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)  # noqa: S106
+    Without a profile it acts as the root user of the emulator's account.
+    """
+
+    def __init__(self, endpoint: str, region: str, profile: str | None = None) -> None:
+        key, secret = _keys(profile) if profile else ("test", "test")
+        super().__init__(aws_access_key_id=key, aws_secret_access_key=secret, region_name=region)
         self._service_endpoint_mapping: dict[str, str] = dict.fromkeys(
             localstack_config.get_service_endpoints(), endpoint
         )
+
+
+def _keys(profile: str) -> tuple[str, str]:
+    """Access key id and secret of an AWS profile. Raises StackError."""
+    try:
+        found = boto3.session.Session(profile_name=profile).get_credentials()
+    except ProfileNotFound as error:
+        raise _no_profile(profile) from error
+    if found is None:
+        raise StackError(f"the AWS profile {profile!r} has no access key: `aws configure --profile {profile}`")
+    return found.access_key, found.secret_key
+
+
+def _no_profile(profile: str | None) -> StackError:
+    return StackError(f"there is no AWS profile named {profile!r}: `aws configure --profile` makes one")
 
 
 @dataclass(frozen=True)
@@ -117,9 +136,7 @@ class Stack:
         try:
             region = region or boto3.session.Session(profile_name=profile).region_name
         except ProfileNotFound as error:
-            raise StackError(
-                f"there is no AWS profile named {profile!r}: `aws configure --profile` makes one"
-            ) from error
+            raise _no_profile(profile) from error
         if region is None:
             raise StackError("no AWS region is set: give --region, AWS_REGION or a profile that has one")
         return cls(stack_name, region, None, profile)
@@ -140,7 +157,7 @@ class Stack:
         config = clients.config(INVOCATION if service == "lambda" else clients.PATIENT)
         if self.endpoint is not None:
             config = config.merge(Config(s3={"addressing_style": "path"}))
-            return LocalSession(self.endpoint, self.region).client(service, config=config)
+            return LocalSession(self.endpoint, self.region, self.profile).client(service, config=config)
         session = boto3.session.Session(profile_name=self.profile, region_name=self.region)
         return session.client(service, config=config)
 

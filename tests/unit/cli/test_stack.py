@@ -45,6 +45,22 @@ def test_the_endpoint_given_wins(monkeypatch):
     assert found.client("s3").meta.endpoint_url == HERE
 
 
+def test_a_profile_says_who_one_is_at_an_endpoint(monkeypatch, tmp_path):
+    keys = tmp_path / "credentials"
+    keys.write_text("[ada]\naws_access_key_id = AKIAADA\naws_secret_access_key = secret\n\n[empty]\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    def key(profile):
+        return Stack.connect(HERE, profile=profile).client("sts")._request_signer._credentials.access_key
+
+    assert (key(None), key("ada")) == ("test", "AKIAADA")
+    with pytest.raises(StackError, match="has no access key: `aws configure --profile empty`"):
+        key("empty")
+    with pytest.raises(StackError, match="no AWS profile named 'adda'"):
+        key("adda")
+
+
 def test_the_environments_endpoint_comes_before_the_recorded_one(monkeypatch, tmp_path):
     (tmp_path / "stack.json").write_text(json.dumps({"endpoint": HERE}))
     assert Stack.connect().endpoint == HERE
