@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import urllib3
 
 from tidemill_cli import churn_generator
 
@@ -104,7 +105,7 @@ class Clock:
 
 
 def test_drift_is_found_and_a_better_model_trained_approved_and_let_in(
-    tidemill, environment, tables, month, tmp_path, inbox
+    tidemill, environment, tables, month, tmp_path, inbox, stack_state
 ):
     clock = Clock()
     spec = tmp_path / "spec.json"
@@ -162,9 +163,18 @@ def test_drift_is_found_and_a_better_model_trained_approved_and_let_in(
     model = ok("model", MODEL, "--json").document
     assert model["aliases"]["champion"] == 2
     assert "promote" in {event["action"] for event in model["audit"]}
+    url, key = (ok("url", *flags).out.strip() for flags in ((), ("--key",)))
+    asked = urllib3.request("GET", f"{url}/models/{MODEL}/rollout", headers={"x-api-key": key}, timeout=30)
+    rollout = asked.json()["rollout"]
+    assert (rollout["version"], rollout["champion"], rollout["state"]) == (2, 1, "PROMOTED")
+    # It answered a share of the calls first, and was looked at.
+    assert rollout["history"][0].split(": ")[1] == "version 2 answers 0.4 of the calls"
+    (calls_seen,) = [signal["value"] for signal in rollout["signals"] if signal["name"] == "requests"]
+    assert calls_seen >= LOOP["rollout"]["min_requests"]
 
     # What has happened can be read.
     ok("monitor", MODEL, "--look")
-    report = tidemill("monitor", MODEL, "--open")
-    assert report.code == 0, report.err
+    report = stack_state / "reports" / f"monitor-{MODEL}.html"
+    ok("monitor", MODEL, "--open")
+    assert "<h1" in report.read_text()
     clock.say("the loop is closed")
