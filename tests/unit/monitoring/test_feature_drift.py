@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tidemill.contracts import Histogram
+from tidemill.contracts import ColumnProfile, Histogram, TopValue
 from tidemill.monitoring import feature_drift
-from tidemill.monitoring_contracts import FeatureDrift, Reference, Summary
+from tidemill.monitoring_contracts import ColumnSummary, FeatureDrift, Reference, Summary
 from tidemill.rules import drift
 
 from .production import KNOWN, captures, drawn, summary
@@ -77,6 +77,20 @@ def test_a_difference_that_is_sure_and_small_is_no_drift() -> None:
 def test_a_difference_that_is_large_and_unsure_is_no_drift() -> None:
     found = [compared(summary(captures(drawn(seed, 60))))["usage"] for seed in range(10)]
     assert max(item.psi for item in found) > FLOOR
+    assert min(item.limit for item in found) > FLOOR
+    assert not any(item.drifted for item in found)
+
+
+def test_of_many_features_some_reach_their_limit_by_chance_and_have_not_drifted() -> None:
+    rng, shares = np.random.default_rng(6), (0.4, 0.3, 0.2, 0.1)
+    names = [f"f{number}" for number in range(300)]
+    top = tuple(TopValue(level, int(share * 5000)) for level, share in zip("abcd", shares, strict=True))
+    known = [ColumnProfile(name, "category", "feature", 5000, 0, 4, top=top) for name in names]
+    counted = [ColumnSummary(name, 400, counts=(*rng.multinomial(400, shares).tolist(), 0)) for name in names]
+    of = Summary("churn", 1, "", "", rows=400, columns=tuple(counted))
+    profile = dataclasses.replace(KNOWN.profile, columns=tuple(known))
+    found = feature_drift.features(of, profile, None, floor=1e-6, false_alarms=ALARMS)
+    assert any(item.psi >= item.limit for item in found)
     assert not any(item.drifted for item in found)
 
 
@@ -164,6 +178,7 @@ def test_of_many_classes_the_one_that_moved_most_is_told() -> None:
     item = said(now, known)
     assert item is not None
     assert (item.name, item.drifted) == ("b", True)
+    assert item.adjusted == pytest.approx(4 * item.p_value)
     labels = dataclasses.replace(now, outputs=outputs, labels={"a": 600, "b": 100, "c": 300})
     item = said(labels, known)
     assert item is not None

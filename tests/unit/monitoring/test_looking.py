@@ -215,6 +215,14 @@ def test_by_hand_the_running_hour_counts_and_the_next_look_takes_it_again(stock:
     assert ends(look(stock, series, at(6))) == [("06:00", 1200)]
 
 
+def test_by_hand_the_newest_window_is_looked_at_again_with_what_the_spec_says_now(stock: Stock, series: Kept) -> None:
+    stock.add(hour(4), asked(4))
+    look(stock, series, at(5, 0))
+    strict = Monitor(window=Windows(hours=2), min_rows=500)
+    assert look(stock, series, at(5, 0), strict) == []
+    assert [point.sufficient for point in look(stock, series, at(5, 0), strict, force=True)] == [False]
+
+
 def test_what_a_finding_is_since_goes_from_window_to_window(stock: Stock, series: Kept) -> None:
     for number in range(3, 6):
         stock.add(hour(number), captures(drawn(number, 500, moved=1.0), at=at(number), first=1000 * number))
@@ -274,6 +282,18 @@ def test_windows_before_all_labels_stay_as_they_are(stock: Stock, series: Kept) 
     assert held.items() <= series.held.items()
 
 
+def test_a_window_that_reaches_back_before_all_labels_keeps_those_it_has(stock: Stock, series: Kept) -> None:
+    options = Monitor(window=Windows(hours=2), label_days=1)
+    for number in (3, 4):
+        stock.add(hour(number), asked(number))
+        stock.label(hour(number), labels(number), at(4, 50))
+    look(stock, series, at(5), options)
+    held = series.held[at(5, 0), 1, False]
+    stock.label(hour(4), labels(4, flipped=0.4), at(4, 40, day="2026-03-05"))
+    look(stock, series, at(4, 45, day="2026-03-05"), options)
+    assert series.held[at(5, 0), 1, False] == held
+
+
 # --- windows of rows ---------------------------------------------------------------------------
 
 BY_ROWS = Monitor(window=Windows(rows=600), min_rows=300)
@@ -296,6 +316,14 @@ def test_windows_of_rows_follow_one_another(stock: Stock, series: Kept) -> None:
     assert [point.rows for point in points] == [800, 800, 800]
     assert [point.start for point in points[1:]] == [at(5, 0), at(7, 0)]
     assert len({point.end for point in points}) == 3
+
+
+def test_a_window_of_rows_begins_where_the_one_before_has_ended(stock: Stock, series: Kept) -> None:
+    stock.add(hour(4), captures(drawn(1, 600), at=at(4, 10)))
+    stock.add(hour(4), captures(drawn(2, 600), at=at(4, 20), first=1000))
+    first, second = look(stock, series, at(4, 40), BY_ROWS)
+    assert (first.start, first.end) == (at(4, 0), "2026-03-04T04:10:01Z")
+    assert (second.start, second.end) == (first.end, "2026-03-04T04:20:01Z")
 
 
 def test_each_version_has_windows_of_its_own(stock: Stock, series: Kept) -> None:
