@@ -263,7 +263,7 @@ def test_person_approves_or_rejects(tidemill, tables, spec_file):
     assert tidemill("approve", run_id[:8], "--reason", "looks good").code == 0
     assert tidemill("run", run_id, "--follow", "--json").document["status"] == "LIVE"
     audit = {event["action"]: event for event in tidemill("model", "asked", "--json").document["audit"]}
-    assert set(audit) == {"register", "vote", "approve", "deploy"}
+    assert {"register", "vote", "approve", "deploy"} <= set(audit)
     assert (audit["approve"]["run_id"], audit["approve"]["reason"]) == (run_id, "looks good")
     assert audit["approve"]["actor"].startswith("arn:")
     again = tidemill("approve", run_id)
