@@ -62,7 +62,7 @@ def handler(event: dict[str, Any], _context: object) -> Any:
     """{"rollout": RolloutRequest}, with "failure": Failure to end it -> RolloutStep. Raises RolloutConflict,
     PromotionFrozen, TrafficConflict, NotFound, ContractError, StorageError."""
     request, now = from_json(RolloutRequest, event["rollout"]), datetime.now(UTC)
-    logger.append_keys(rollout=request.id, model=request.model)
+    logger.append_keys(run_id=request.run_id, rollout=request.id, model=request.model)
     rollouts = connection(settings.load(settings.RolloutSettings))
     if event.get("failure"):
         return to_json(take_back(request, from_json(Failure, event["failure"]), rollouts, instant(now)))
