@@ -106,17 +106,20 @@ def test_of_many_who_ask_at_once_one_begins(records: RetrainingRecords, registry
     assert len(records.retrainings("churn")) == 1
 
 
-def test_who_is_overtaken_asks_again(records: RetrainingRecords, registry: Registry, churn: int) -> None:
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_who_is_overtaken_asks_again(records: RetrainingRecords, registry: Registry, churn: int, earlier: int) -> None:
     asked: list[int] = []
+    for _ in range(earlier):
+        begun(records, registry, id="9" * 32)
 
     def may(past: list[PastTraining]) -> str | None:
         asked.append(len(past))
         if not asked[1:]:
             begun(records, registry, id="b" * 32)
-        return "there is one" if past else None
+        return "there is one" if len(past) > earlier else None
 
     assert records.begin(ASKED, registry, may) == "there is one"
-    assert asked == [0, 1]
+    assert asked == [earlier, earlier + 1]
 
 
 def test_the_same_one_begins_once(records: RetrainingRecords, registry: Registry, churn: int) -> None:

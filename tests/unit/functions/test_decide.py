@@ -272,6 +272,20 @@ def test_people_are_told_and_a_training_is_started_once(app: ModuleType) -> None
     assert (again.decisions, len(world.started), len(world.told)) == (0, 1, 1)
 
 
+def test_two_looks_at_the_same_moment_act_once(app: ModuleType) -> None:
+    world = World()
+    world.put(at(0), FOUND["age"])
+
+    def interrupt() -> None:
+        world.table.before_write = lambda: None
+        assert look(app, world).acted == 2
+
+    world.table.before_write = interrupt
+    assert look(app, world).acted == 0
+    assert world.told == ["churn: drift"]
+    assert len(world.started) == 1
+
+
 def test_a_training_that_may_not_be_is_a_decision_with_the_reason_and_is_started_when_it_may(app: ModuleType) -> None:
     world = World()
     world.put(at(0), FOUND["age"])
