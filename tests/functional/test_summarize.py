@@ -133,6 +133,8 @@ def total(files: MonitoringFiles, hour: str, version: int = 1, shadow: bool = Fa
 def test_each_capture_is_counted_once_whenever_its_file_comes(
     summarize: ModuleType, objects: Objects, model: int, files: MonitoringFiles, records: MonitoringRecords
 ) -> None:
+    # `watch` has claimed the first look.
+    assert records.swap_watch_state(WatchState(MODEL, f"{HOURS[0]}:30:00Z"), None)
     put(objects, map(capture, range(10)))
     put(objects, map(capture, range(10, 15)))
     assert look(summarize, f"{HOURS[0]}:30:00Z") == (15, 0)
@@ -151,7 +153,7 @@ def test_each_capture_is_counted_once_whenever_its_file_comes(
     assert [total(files, HOURS[0])] == by_hand
     state = records.watch_state(MODEL)
     assert state is not None
-    assert (state.hour, state.looked_at, state.totals["1"].predictions) == (HOURS[1], f"{HOURS[1]}:05:00Z", 31)
+    assert (state.hour, state.looked_at, state.totals["1"].predictions) == (HOURS[1], f"{HOURS[0]}:30:00Z", 31)
 
 
 def test_looking_costs_by_what_is_new(

@@ -186,7 +186,7 @@ class MonitoringFiles:
     def newest_labelled(
         self, model: str, limit: int, first: str = "", last: str = "9999", shadow: bool = False
     ) -> list[dict[str, Any]]:
-        """The newest predictions whose outcome is known, newest first, each prediction once.
+        """The newest predictions whose outcome is known, newest first.
 
         Parameters
         ----------
@@ -195,7 +195,7 @@ class MonitoringFiles:
         first, last
             hours, both included; an empty first one means from the beginning.
         shadow
-            whether answers that nobody got are wanted, too; of one prediction, the answer that was given comes first.
+            whether answers that nobody got are wanted, too; they come behind the answer that was given.
 
         Returns
         -------
@@ -208,7 +208,8 @@ class MonitoringFiles:
             if len(rows) >= limit:
                 break
             found = self.labelled_rows(model, hour)
-            rows += [row for row in reversed(found) if shadow or not row["shadow"]]
+            found.sort(key=lambda row: (row["at"], row["id"], not row["shadow"]), reverse=True)
+            rows += [row for row in found if shadow or not row["shadow"]]
         return rows[:limit]
 
     # --- the ledger ----------------------------------------------------------------------------

@@ -123,7 +123,7 @@ class Stock:
 
         Returns
         -------
-        With the state that is to be stored in its place.
+        With the state that is to be stored in its place; whoever asked for the look has said in it when it was.
 
         Raises
         ------
@@ -152,7 +152,6 @@ class Stock:
         kept = sorted({key for key in waiting if _uploaded_at(key)[:13] >= oldest})
         state = replace(
             state,
-            looked_at=max(state.looked_at, due.at),
             hour=max(state.hour, now),
             waiting=tuple(kept[-WAITING:]),
             **_joined(state, mark, taken),
