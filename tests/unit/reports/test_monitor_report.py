@@ -234,6 +234,27 @@ def test_pictures_show_every_window_and_the_most_moved_feature_first():
     assert [value["bin"] for value in drawn["distribution-0"]["data"]["values"]] == ["0", "24", "48"]
 
 
+def test_a_window_that_has_only_begun_hides_nothing():
+    begun = MonitorPoint("churn", 2, "2026-03-09T00:00:00Z", "2026-03-09T06:00:00Z", 40, False)
+    read = page((*POINTS, begun))
+    assert read.headings[0] == page(POINTS).headings[0]
+    assert read.state == "alarming"
+    assert "The newest window has 40 predictions, too few to judge" in read.text
+    assert page((point(7), begun)).state == "steady"
+    failing = replace(begun, findings=(Finding("errors", "alert", "errors", "half of the calls fail"),))
+    assert page((point(7), failing)).headings[0] == "churn version 2 fails calls."
+
+
+def test_windows_that_end_in_the_same_minute_are_told_apart():
+    made = [
+        replace(decision("2026-03-09T00:05:00Z", True), id=str(second), point=f"2026-03-09T00:04:{second:02d}Z")
+        for second in (1, 9)
+    ]
+    text = page(decisions=(*made, decision("2026-03-09T00:05:00Z", True))).text
+    assert "Window until 9 March 2026, 00:04:09 UTC" in text
+    assert "Window until 9 March 2026, 00:00 UTC" in text
+
+
 def test_measurement_and_estimate_that_part_are_explained():
     assert "Measurement and estimate have parted." in page().text
     near = QualityFigure("roc_auc", "measured", 0.78, 0.73, 0.83, 300, 0.84)

@@ -15,6 +15,8 @@ from tidemill.reports.charts import ACCENT, INK, MUTED, PAPER, SECOND, Spec
 WARN, BAD = "var(--warn)", "var(--bad)"
 #: A population stability index from which on a cell has its full shade.
 FULL = 0.5
+#: So few windows do not fill the width of the page: each is so wide, in pixels.
+FEW, STEP = 8, 56
 #: Colours of the kinds of figures in a chart of quality.
 KINDS = {"measured": ACCENT, "estimated": SECOND}
 
@@ -70,7 +72,7 @@ def heat(cells: Sequence[Cell], windows: Sequence[str], features: Sequence[str])
     ]
     return {
         "description": "Population stability index of each feature in each window; coloured where it is a finding.",
-        "width": "container",
+        "width": "container" if len(windows) > FEW else {"step": STEP},
         "height": 24 * len(features),
         "data": {"values": values},
         "mark": {"type": "rect", "stroke": PAPER, "strokeWidth": 1.5},

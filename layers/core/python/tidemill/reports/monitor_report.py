@@ -23,6 +23,7 @@ from tidemill.reports.monitor_words import (
     headline,
     next_steps,
     span,
+    too_few,
     watched,
 )
 
@@ -100,8 +101,8 @@ def _head(seen: Watched) -> Html:
 
 
 def _more(seen: Watched) -> list[Html]:
-    quiet = calm(seen)
-    return [line for line in (escape(quiet) if quiet else None, _follows(seen)) if line]
+    told = (escape(line) for line in (calm(seen), too_few(seen)) if line)
+    return [line for line in (*told, _follows(seen)) if line]
 
 
 def _follows(seen: Watched) -> Html | None:
@@ -109,7 +110,8 @@ def _follows(seen: Watched) -> Html | None:
     newest = seen.newest
     if newest is None:
         return None
-    made = [one for one in seen.decisions if one.point == newest.end and one.version == newest.version]
+    ends = {newest.end, seen.judged.end if seen.judged else ""}
+    made = [one for one in seen.decisions if one.point in ends and one.version == newest.version]
     done = list(dict.fromkeys(DONE[one.action] for one in made if one.acted))
     left = [one for one in made if not one.acted]
     parts: list[Content] = []
@@ -133,9 +135,9 @@ def _key_facts(seen: Watched) -> Iterable[tuple[Content, Content]]:
         return join(tag("b", large), tag("small", small))
 
     yield "Predictions", value(f"{newest.rows:,}", span(newest))
-    if newest.features:
-        moved = sum(feature.drifted for feature in newest.features)
-        yield "Features moved", value(str(moved), f"of {len(newest.features)}")
+    if seen.judged and (features := seen.judged.features):
+        moved = sum(feature.drifted for feature in features)
+        yield "Features moved", value(str(moved), f"of {len(features)}")
     known = seen.measured or newest
     for figure in figures_of(known, reference.metric if reference else None)[:1]:
         label = metric_words.words(figure.metric).label

@@ -6,6 +6,7 @@ Each is a function from what was seen of a model to a section, or to None when i
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -29,6 +30,8 @@ VALUES = 7
 WARNINGS = 2
 #: Windows whose decisions are shown at once; older ones are folded.
 DECIDED = 4
+#: Characters of a decision's reason; one may name many findings, which stand above.
+REASON = 260
 #: Bins of a chart of predictions.
 PREDICTION_BINS = 20
 
@@ -171,7 +174,7 @@ def _heat(seen: Watched) -> Html | None:
         join(
             "A column is a window, oldest left; the stronger the shade, the larger the ",
             term("psi"),
-            f".{part}",
+            f".{part} An empty column has too few predictions.",
             tag("span", "no finding", class_="key quiet"),
             tag("span", "moved", class_="key moved"),
             tag("span", "moved far", class_="key worse"),
@@ -217,7 +220,7 @@ def _distributions(seen: Watched, point: MonitorPoint) -> Html | None:
         panels,
         "Then and now.",
         join(
-            "The features that moved most, in the newest window.",
+            f"The features that moved most, in the window until {day(point.end, seen.now)}.",
             tag("span", "at release", class_="key wide"),
             tag("span", "now", class_="key bar"),
         ),
@@ -291,7 +294,7 @@ def _feature_table(point: MonitorPoint) -> Html:
     filled = table(headers, rows, "Drift of the features", range(1, len(headers)))
     return tag(
         "details",
-        tag("summary", f"All {formats.count(len(rows), 'feature')} of the newest window"),
+        tag("summary", f"All {formats.count(len(rows), 'feature')}, with their figures"),
         filled,
         class_="more",
     )
@@ -451,10 +454,10 @@ def _with_interval(figure: QualityFigure | None) -> Content:
 
 def _predictions(seen: Watched) -> Html | None:
     """What the model answers, at release and now."""
-    newest, reference = seen.newest, seen.reference
-    if newest is None or newest.prediction is None or not newest.prediction.before:
+    judged, reference = seen.judged, seen.reference
+    if judged is None or judged.prediction is None or not judged.prediction.before:
         return None
-    found = newest.prediction
+    found = judged.prediction
     bins = _prediction_bins(found, reference)
     return figure(
         "predictions",
@@ -614,7 +617,7 @@ def versions(seen: Watched) -> Section | None:
     rows = []
     for point in (seen.newest, *seen.others):
         found = point.service
-        role = "in service" if point is seen.newest else "shadow: its answers go to nobody" if point.shadow else "asked"
+        role = "in service" if point is seen.newest else _role(point, seen)
         best = figures_of(point, metric)[:1]
         rows.append(
             [
@@ -642,12 +645,23 @@ def versions(seen: Watched) -> Section | None:
     return Section("versions", "Versions beside each other", body)
 
 
+def _role(point: MonitorPoint, seen: Watched) -> str:
+    """What a version is that is not in service."""
+    if point.shadow:
+        return "shadow: its answers go to nobody"
+    if seen.rollout and not seen.rollout.ended_at and point.version == seen.rollout.version:
+        return "being let in"
+    return "before" if seen.newest and point.version < seen.newest.version else "asked"
+
+
 _ROLLOUT_WORDS = {
     "SHADOW": "answers copies of calls, and nobody gets its answers",
     "BAKING": "answers a share of the calls",
     "PROMOTED": "has taken over all calls",
     "ROLLED_BACK": "was taken back",
 }
+#: A run's id, of which the first characters are enough for the command.
+_LONG_ID = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24}\b")
 _SIGNALS = {"good": ("pass", "good"), "stop": ("refuse", "stops it"), "wait": ("skip", "waits")}
 _SIGNAL_WORDS = {
     "errors": "Errors",
@@ -697,7 +711,7 @@ def rollout(seen: Watched) -> Section | None:
             "p",
             f"Version {found.version}{before}, {_ROLLOUT_WORDS[found.state]}. It was begun on "
             f"{formats.moment(found.started_at)} by {found.by}: ",
-            sentence(found.reason),
+            sentence(_LONG_ID.sub(r"\1", found.reason)),
         ),
         track,
         tag("ul", *signals, class_="findings") if signals else None,
@@ -721,14 +735,14 @@ def decisions(seen: Watched) -> Section | None:
     for one in seen.decisions:
         by_window.setdefault(one.point, []).append(one)
     windows = sorted(by_window.items(), reverse=True)
-    older = windows[DECIDED:]
+    older, ends = windows[DECIDED:], [point for point, _ in windows]
     body = join(
         tag("p", "Each time a rule of the project’s spec applied: what was done, or why it was not."),
-        *(_decided(point, made) for point, made in windows[:DECIDED]),
+        *(_decided(made, _exact(point, ends)) for point, made in windows[:DECIDED]),
         tag(
             "details",
             tag("summary", f"{formats.count(len(older), 'older window')}"),
-            *(_decided(point, made) for point, made in older),
+            *(_decided(made, _exact(point, ends)) for point, made in older),
             class_="more",
         )
         if older
@@ -737,14 +751,21 @@ def decisions(seen: Watched) -> Section | None:
     return Section("decisions", "What was decided", body)
 
 
-def _decided(point: str, made: Sequence[Decision]) -> Html:
+def _exact(end: str, ends: Sequence[str]) -> str:
+    """A window's end in words, to the second when another one ends in the same minute."""
+    told = formats.moment(end)
+    alone = sum(formats.moment(other) == told for other in ends) == 1
+    return told if alone else told.replace(" UTC", f":{end[17:19]} UTC")
+
+
+def _decided(made: Sequence[Decision], until: str) -> Html:
     items = [
         tag(
             "li",
             mark("pass" if one.acted else "skip", DID[one.action] if one.acted else f"No {NOT_DONE[one.action]}"),
             tag(
                 "p",
-                sentence(one.reason),
+                sentence(formats.shorten(one.reason, REASON)),
                 " ",
                 tag("small", f"{one.rule}, version {one.version}"),
                 tag("small", f", retraining {one.retraining[:8]}") if one.retraining else None,
@@ -752,7 +773,7 @@ def _decided(point: str, made: Sequence[Decision]) -> Html:
         )
         for one in sorted(made, key=lambda one: (not one.acted, one.rule, one.id))
     ]
-    return join(tag("h3", f"Window until {formats.moment(point)}"), tag("ul", *items, class_="findings"))
+    return join(tag("h3", f"Window until {until}"), tag("ul", *items, class_="findings"))
 
 
 def watching(seen: Watched) -> Section | None:

@@ -52,6 +52,8 @@ KIND_WORDS: dict[FindingKind, str] = {
     "latency": "Latency",
     "staleness": "Staleness",
 }
+#: Findings that need no minimum of predictions.
+_OF_SERVICE = frozenset({"errors", "latency", "staleness"})
 #: What has been done, where it was.
 DONE: dict[ActionName, str] = {
     "warn": "noted in the log",
@@ -130,39 +132,48 @@ class Watched:
         return f"{self.model} version {self.points[-1].version}" if self.points else self.model
 
     @property
+    def judged(self) -> MonitorPoint | None:
+        """The newest window with enough predictions to judge; when there is none, the newest."""
+        return next((point for point in reversed(self.points) if point.sufficient), self.newest)
+
+    @property
     def measured(self) -> MonitorPoint | None:
         """The newest window whose outcomes are known."""
         return next((point for point in reversed(self.points) if _is_measured(point)), None)
 
     @property
     def findings(self) -> list[Finding]:
-        """What was found in the newest window, and what the newest known outcomes said, the gravest first.
+        """What was found in the newest window, the gravest first.
 
-        Outcomes come late: a model that was found to have become worse is not better because nothing is known yet.
+        Of data it is the newest window with enough predictions that counts, of quality the newest one whose outcomes
+        are known: a model that had become worse is not better because nothing is known yet.
         """
-        newest, measured = self.newest, self.measured
-        if newest is None:
+        newest, judged, measured = self.newest, self.judged, self.measured
+        if newest is None or judged is None:
             return []
         found = list(newest.findings)
-        if measured is not None and measured is not newest:
+        if judged is not newest:
+            found += [one for one in judged.findings if one.kind not in _OF_SERVICE]
+        if measured is not None and measured not in (newest, judged):
             known = f"that was until {day(measured.end, self.now)}, since when no outcome is known"
             found += [
                 replace(one, sentence=f"{one.sentence.rstrip('.')}; {known}")
                 for one in measured.findings
                 if one.kind == "quality"
             ]
+        found = list({(one.kind, one.subject): one for one in reversed(found)}.values())
         return ranked(found)
 
     @property
     def state(self) -> State:
         """How it stands with the model."""
-        newest = self.newest
-        if newest is None:
+        judged = self.judged
+        if judged is None:
             return "unjudged"
         severities = {finding.severity for finding in self.findings}
         if severities:
             return "alarming" if "alert" in severities else "noticed"
-        return "steady" if newest.sufficient else "unjudged"
+        return "steady" if judged.sufficient else "unjudged"
 
 
 def _is_measured(point: MonitorPoint) -> bool:
@@ -220,14 +231,14 @@ def ranked(findings: Iterable[Finding]) -> list[Finding]:
 
 def headline(seen: Watched) -> str:
     """How it stands with the model in one sentence, and since when."""
-    newest = seen.newest
-    if newest is None:
+    judged = seen.judged
+    if judged is None:
         return f"Nothing has been seen of {seen.model} yet."
     findings = seen.findings
     if not findings:
-        if newest.sufficient:
+        if judged.sufficient:
             return f"{seen.name} sees and says what it did at its release."
-        return f"{seen.name} was asked too little to judge it: {formats.count(newest.rows, 'prediction')}."
+        return f"{seen.name} was asked too little to judge it: {formats.count(judged.rows, 'prediction')}."
     alerts = [one for one in findings if one.severity == "alert"]
     clauses = list(dict.fromkeys(CLAUSES[one.kind] for one in alerts or findings))[: 2 if alerts else 1]
     since = min((one.since for one in alerts or findings if one.since and CLAUSES[one.kind] in clauses), default=None)
@@ -235,6 +246,17 @@ def headline(seen: Watched) -> str:
     if alerts:
         return f"{seen.name} {' and '.join(clauses)}{when}."
     return f"{seen.name} holds up, but {clauses[0]}{when}."
+
+
+def too_few(seen: Watched) -> str | None:
+    """That the newest window cannot be judged, and which one is, when that is so."""
+    newest, judged = seen.newest, seen.judged
+    if newest is None or judged is None or judged is newest:
+        return None
+    return (
+        f"The newest window has {formats.count(newest.rows, 'prediction')}, too few to judge: what is said of its data "
+        f"is of the window until {day(judged.end, seen.now)}."
+    )
 
 
 def calm(seen: Watched) -> str | None:
