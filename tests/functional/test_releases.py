@@ -137,6 +137,22 @@ def test_one_rollout_at_a_time_whoever_begins(releases: Releases) -> None:
     assert current.id == f"{begun.index(True) + 1:032x}"
 
 
+def test_whoever_begins_between_looking_and_writing_is_first(releases: Releases, table: str) -> None:
+    class Late(ReleaseRecords):
+        """Another rollout begins right after it was looked whether one is under way."""
+
+        def refuse_if_rolling_out(self, model: str, version: int) -> None:
+            super().refuse_if_rolling_out(model, version)
+            releases.records.begin_rollout(rollout(1))
+
+    with pytest.raises(RolloutConflict):
+        Late(clients.dynamodb(), table, sleep=lambda _: None).begin_rollout(rollout(2))
+    current = releases.records.current_rollout("churn")
+    assert current is not None
+    assert current.id == rollout(1).id
+    assert releases.records.known_rollout(rollout(2).id) is None
+
+
 def test_a_rollout_gives_its_version_the_first_share_and_begins_once(releases: Releases) -> None:
     for _ in range(2):
         releases.begin(rollout())
