@@ -92,8 +92,12 @@ def _fields(cls=spec.Spec, prefix=""):
     for item in dataclasses.fields(cls):
         kind = field_types(cls)[item.name]
         entry = typing.get_args(kind)[1] if typing.get_origin(kind) is dict else None
+        one = typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else None
         if dataclasses.is_dataclass(kind):
             yield from _fields(kind, f"{prefix}{item.name}.")
+        elif dataclasses.is_dataclass(one):
+            yield prefix + item.name, "list of objects", "[]", item.metadata["help"]
+            yield from _fields(one, f"{prefix}{item.name}[].")
         elif dataclasses.is_dataclass(entry):
             yield prefix + item.name, "map of objects", "{}", item.metadata["help"]
             yield from _fields(entry, f"{prefix}{item.name}.<name>.")
@@ -106,7 +110,8 @@ def _fields(cls=spec.Spec, prefix=""):
 def _schema(name):
     schema = spec.json_schema()
     for part in name.split("."):
-        schema = schema["additionalProperties"] if part == "<name>" else schema["properties"][part]
+        schema = schema["additionalProperties"] if part == "<name>" else schema["properties"][part.removesuffix("[]")]
+        schema = schema["items"] if part.endswith("[]") else schema
     return schema
 
 

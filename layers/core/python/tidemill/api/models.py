@@ -161,9 +161,9 @@ def retrain(stack: Stack, request: Request) -> Answer:
         model=request.model,
         at=request.at,
         by=person.name,
-        trigger="backfill" if asked.since or asked.until else "hand",
+        trigger="backfill" if asked.until else "hand",
         reason=asked.reason or f"asked for by {person.name}",
-        data=asked.data or stack.project_spec(request.model).retraining.data,
+        data=asked.data or ("window" if asked.since else stack.project_spec(request.model).retraining.data),
         start=_moment("since", asked.since),
         end=_moment("until", asked.until),
     )
