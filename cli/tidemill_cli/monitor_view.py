@@ -40,6 +40,11 @@ class Seen:
         """The newest window."""
         return self.points[-1] if self.points else None
 
+    @property
+    def judged(self) -> MonitorPoint | None:
+        """The newest window with enough predictions to judge; when there is none, the newest."""
+        return next((point for point in reversed(self.points) if point.sufficient), self.newest)
+
 
 def sparkline(values: Sequence[float | None]) -> str:
     """Values as a line of blocks between the smallest and the largest; a blank where there is none."""
@@ -52,38 +57,43 @@ def sparkline(values: Sequence[float | None]) -> str:
 
 
 def show(console: Console, seen: Seen) -> None:
-    """The newest window in words, then its findings, its history, what moved, and what was decided."""
-    newest = seen.newest
-    if newest is None:
+    """The newest window that can be judged in words, then its findings, the history, what moved, what was decided."""
+    newest, judged = seen.newest, seen.judged
+    if newest is None or judged is None:
         in_service = f"version {seen.version} is in service" if seen.version else "no version is in service"
         console.print(f"nothing has been seen of {seen.model} yet ({in_service}): tidemill monitor {seen.model} --look")
         return
-    console.print(_standing(newest))
+    console.print(_standing(judged))
+    if judged is not newest:
+        until = figures.moment(newest.end)
+        console.print(f"the window until {until} has {newest.rows:,} predictions, too few to judge")
+        for finding in _findings(newest):
+            console.print(finding)
     console.print()
-    if newest.findings:
-        console.print(display.paragraph("findings", *_findings(newest)))
-    console.print(display.paragraph("window", display.pairs(_window(newest))))
+    if judged.findings:
+        console.print(display.paragraph("findings", *_findings(judged)))
+    console.print(display.paragraph("window", display.pairs(_window(judged))))
     if len(seen.points) > 1:
         console.print(display.paragraph(f"history of {len(seen.points)} windows", display.pairs(_history(seen.points))))
-    if newest.features:
-        console.print(display.paragraph("features", _features(newest.features)))
+    if judged.features:
+        console.print(display.paragraph("features", _features(judged.features)))
     if seen.decisions:
         console.print(display.paragraph("decisions", _decisions(seen.decisions)))
 
 
-def _standing(newest: MonitorPoint) -> RenderableType:
+def _standing(judged: MonitorPoint) -> RenderableType:
     from rich.text import Text
 
-    severities = {finding.severity for finding in newest.findings}
+    severities = {finding.severity for finding in judged.findings}
     if "alert" in severities:
         state, style = "needs attention", "red"
     elif severities:
         state, style = "worth watching", "yellow"
-    elif newest.sufficient:
+    elif judged.sufficient:
         state, style = "steady", "green"
     else:
         state, style = "too few predictions to judge", "dim"
-    return Text.assemble(f"{newest.model} version {newest.version} · ", (state, style))
+    return Text.assemble(f"{judged.model} version {judged.version} · ", (state, style))
 
 
 def _findings(newest: MonitorPoint) -> list[RenderableType]:

@@ -107,6 +107,15 @@ def test_first_line_says_how_it_stands(watched, newest, words):
     assert watched.tidemill("monitor", "churn")[1].splitlines()[0] == f"churn version 2 · {words}"
 
 
+def test_a_window_that_has_only_begun_hides_nothing(watched):
+    begun = point(25, 0.0, sufficient=False, features=(), quality=())
+    watched.monitoring.kept = (begun, *watched.monitoring.kept)
+    lines = watched.tidemill("monitor", "churn")[1].splitlines()
+    assert lines[0] == "churn version 2 · needs attention"
+    assert lines[1] == "the window until 2026-11-25 00:00:00 has 900 predictions, too few to judge"
+    assert "  ✗ tenure has moved: index 0.61 (drift, since 2026-11-22 00:00:00)" in lines
+
+
 def test_json_holds_the_whole_history_oldest_first(watched):
     document = json.loads(watched.tidemill("monitor", "churn", "--json")[1])
     assert [one["end"] for one in document["points"]] == [f"2026-11-{day}T00:00:00Z" for day in (22, 23, 24)]

@@ -18,6 +18,8 @@ from tidemill.reports.glossary import term
 from tidemill.reports.markup import Content, Html, join, tag
 from tidemill.reports.monitor_words import DID, KIND_WORDS, NOT_DONE, Watched, day, figures_of, labels, span
 
+#: Classes of the marks of a chart's series, in their order.
+_SERIES = ("", "series-1", "series-2")
 #: Windows on the axis of a chart; of more, these are evenly spread ones.
 WINDOWS = 60
 #: Features in the picture of drift; the table has them all.
@@ -34,6 +36,11 @@ DECIDED = 4
 REASON = 260
 #: Bins of a chart of predictions.
 PREDICTION_BINS = 20
+
+
+def _key(*entries: tuple[str, str]) -> Html:
+    """What the marks of a chart stand for: words with the class of their mark, in a line."""
+    return tag("span", *(tag("span", word, class_=f"key {css}".strip()) for word, css in entries), class_="keys")
 
 
 def shown(points: Sequence[MonitorPoint]) -> list[MonitorPoint]:
@@ -175,9 +182,7 @@ def _heat(seen: Watched) -> Html | None:
             "A column is a window, oldest left; the stronger the shade, the larger the ",
             term("psi"),
             f".{part} An empty column has too few predictions.",
-            tag("span", "no finding", class_="key quiet"),
-            tag("span", "moved", class_="key moved"),
-            tag("span", "moved far", class_="key worse"),
+            _key(("no finding", "quiet"), ("moved", "moved"), ("moved far", "worse")),
         ),
         numbers,
     )
@@ -220,9 +225,8 @@ def _distributions(seen: Watched, point: MonitorPoint) -> Html | None:
         panels,
         "Then and now.",
         join(
-            f"The features that moved most, in the window until {day(point.end, seen.now)}.",
-            tag("span", "at release", class_="key wide"),
-            tag("span", "now", class_="key bar"),
+            "The features that moved most, in the newest window that could be judged.",
+            _key(("at release", "wide"), ("now", "bar")),
         ),
         table(["Feature", "Value, or from", "At release", "Now"], rows, "Distributions then and now", (2, 3)),
     )
@@ -333,10 +337,12 @@ def quality(seen: Watched) -> Section | None:
             " at release",
             ", the band its interval" if band else None,
             ".",
-            *(
-                tag("span", kind, class_=f"key {css}")
-                for kind, css in (("measured", ""), ("estimated", "series-1"))
-                if any(one.kind == kind for one in estimates)
+            _key(
+                *(
+                    (kind, css)
+                    for kind, css in (("measured", ""), ("estimated", "series-1"))
+                    if any(one.kind == kind for one in estimates)
+                )
             ),
         ),
         table(
@@ -470,8 +476,7 @@ def _predictions(seen: Watched) -> Html | None:
             term("psi"),
             f" is {formats.number(found.psi, 2)}",
             ", more than chance." if found.drifted else ", no more than chance.",
-            tag("span", "at release", class_="key wide"),
-            tag("span", "now", class_="key bar"),
+            _key(("at release", "wide"), ("now", "bar")),
         ),
         table(
             ["From", "At release", "Now"],
@@ -548,12 +553,12 @@ def service(seen: Watched) -> Section | None:
         panel(
             "latency",
             monitor_charts.lines(windows, latencies, "milliseconds"),
-            join(tag("strong", "Latency"), " in ms", tag("small", _keys(latencies))),
+            join(tag("strong", "Latency"), " in ms", _key(*zip(latencies, _SERIES, strict=False))),
         ),
         panel(
             "errors",
             monitor_charts.lines(windows, rates, "share of calls", share=True),
-            join(tag("strong", "Errors"), tag("small", _keys(rates))),
+            join(tag("strong", "Errors"), _key(*zip(rates, _SERIES, strict=False))),
         ),
     ]
     numbers = table(
@@ -598,11 +603,6 @@ def service(seen: Watched) -> Section | None:
         panels_figure("service", panels, "How the endpoint does.", "Window by window.", numbers),
     )
     return Section("service", "How the service does", body)
-
-
-def _keys(series: dict[str, Sequence[float | None]]) -> Html:
-    css = ("key", "key series-1", "key series-2")
-    return join(*(tag("span", name, class_=css[i]) for i, name in enumerate(series)))
 
 
 def _rate(amount: int, requests: int) -> str:

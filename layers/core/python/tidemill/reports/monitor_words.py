@@ -33,7 +33,7 @@ STATE_WORDS: dict[State, str] = {
 CLAUSES: dict[FindingKind, str] = {
     "errors": "fails calls",
     "quality": "predicts worse than at its release",
-    "data_quality": "is sent values that it never learned of",
+    "data_quality": "is sent values that do not fit",
     "estimated_quality": "probably predicts worse than at its release",
     "drift": "sees other data than it learned from",
     "domain_drift": "sees other data than it learned from",
