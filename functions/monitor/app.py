@@ -1,4 +1,4 @@
-"""Compare windows of production with the reference: points of the time series, and the report for people."""
+"""Compare windows of production with the reference: points of the time series; then the report for people."""
 
 import functools
 import sys
@@ -23,18 +23,20 @@ logger = Logger(service="monitor")
 
 
 def monitor(due: Due, memory_mb: int, models: MonitoredModels, spent: Expense) -> list[MonitorPoint]:
-    """Look at what is new; then write the report anew."""
-    model, records = due.model, models.records
+    """Look at what is new."""
+    model, files = due.model, models.files
     declared, champion, serving = spec.parse(models.spec(model)).monitor, models.champion(model), models.serving(model)
     known = functools.cache(functools.partial(Known.of, model, models.versions))
-    made = Look(due, declared, champion, serving, known, models.files, records, memory_mb, spent).run()
-    points, decided, rollout = records.points(model), records.decisions(model), models.newest_rollout(model)
-    now, of_champion = due.at, known(champion)
-    models.put_report(
-        model,
-        monitor_report.render(model, points, decided, of_champion.reference, of_champion.profile, now, rollout),
-    )
-    return made
+    return Look(due, declared, champion, serving, known, files, models.records, memory_mb, spent).run()
+
+
+def report(due: Due, models: MonitoredModels) -> None:
+    """Write the report anew, after it has been decided what is done about what was seen."""
+    model, seen = due.model, models.records
+    points, decided, rollout = seen.points(model), seen.decisions(model), models.newest_rollout(model)
+    known = Known.of(model, models.versions, models.champion(model))
+    html = monitor_report.render(model, points, decided, known.reference, known.profile, due.at, rollout)
+    models.put_report(model, html)
 
 
 @functools.cache
@@ -44,14 +46,16 @@ def connection(bucket: str, table: str) -> MonitoredModels:
 
 
 def handler(event: dict[str, Any], _context: object) -> Any:
-    """{"due": Due} -> Monitored. Raises NotFound, ContractError, StorageError."""
+    """{"due": Due} -> Monitored; {"due": Due, "report": true} -> {}. Raises NotFound, ContractError, StorageError."""
     due, config = from_json(Due, event["due"]), settings.load(settings.MonitorSettings)
     logger.append_keys(model=due.model)
     spent = Expense(time.perf_counter, metering.used)
     models = connection(config.artifact_bucket, config.table)
+    if event.get("report"):
+        report(due, models)
+        return {}
     made = monitor(due, config.predict_memory_mb, models, spent)
-    for line in measures.embedded(made, due.model, config.table, datetime.now(UTC)):
-        sys.stdout.write(f"{line}\n")
+    sys.stdout.writelines(f"{line}\n" for line in measures.embedded(made, due.model, config.table, datetime.now(UTC)))
     monitored = Monitored(len(made), sum(len(point.findings) for point in made))
     logger.info("looked", points=monitored.points, findings=monitored.findings)
     return to_json(monitored)

@@ -74,6 +74,7 @@ def look(stage: Callable[..., ModuleType], objects: Objects, table: str) -> Call
         while summarize.handler(event, None)["more"]:
             pass
         answer: dict[str, Any] = monitor.handler(event, None)
+        assert monitor.handler(event | {"report": True}, None) == {}
         return answer
 
     return run

@@ -13,7 +13,7 @@ from tidemill_cli import display
 from tidemill_cli.session import Session, pass_session
 
 
-@click.command(short_help="Check a spec file or keep it for a project; show a project's spec, or the schema.")
+@click.command(short_help="Check, keep or show a project's spec.")
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--project", metavar="NAME", help="Keep FILE as the project's spec; without FILE, print that.")
 @pass_session

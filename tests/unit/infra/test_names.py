@@ -18,6 +18,7 @@ WORKED_FOR = {
     "Publish": "ingest",
     "RollOut": "rollout",
     "TakeBack": "rollout",
+    "Report": "monitor",
 }
 
 

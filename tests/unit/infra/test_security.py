@@ -133,7 +133,7 @@ def test_only_what_masks_has_the_secret_and_only_validate_makes_it(resources: di
                 if granted != pattern and fnmatch.fnmatchcase(keys.mask_key(), granted):
                     for action in as_list(statement["Action"]):
                         having.setdefault(action, set()).add(name)
-    reading = {"ValidateRole", "PredictRole", "ShadowRole", "PlanRole"}
+    reading = {"ValidateRole", "PredictRole", "ShadowRole", "PlanRole", "ActualsRole"}
     assert having == {"s3:GetObject": reading, "s3:PutObject": {"ValidateRole"}}
 
 

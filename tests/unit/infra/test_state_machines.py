@@ -433,13 +433,15 @@ def test_a_model_is_counted_until_nothing_is_new_and_every_step_knows_it(monitor
         kept = evaluate(inner["Summarize"]["Assign"], states=answer)
         for step in ("Monitor", "Decide"):
             assert evaluate(inner[step]["Arguments"]["Payload"], **kept) == {"due": DUE}
+        assert evaluate(inner["Report"]["Arguments"]["Payload"], **kept) == {"due": DUE, "report": True}
+        assert (inner["Monitor"]["Next"], inner["Decide"]["Next"]) == ("Decide", "Report")
 
 
 @pytest.mark.parametrize("failed", [[], [1], [0, 2]])
 def test_one_model_s_failure_is_told_after_the_others_are_done(monitoring: Json, failed: list[int]) -> None:
     inner = monitoring["Models"]["ItemProcessor"]["States"]
     error = {"Error": "StorageError", "Cause": "no answer"}
-    for step in ("Summarize", "Monitor", "Decide"):
+    for step in ("Summarize", "Monitor", "Decide", "Report"):
         (catcher,) = inner[step]["Catch"]
         assert (catcher["ErrorEquals"], catcher["Next"]) == (["States.ALL"], "Unlooked")
     caught = evaluate(inner["Decide"]["Catch"][0]["Output"], states={"errorOutput": error})
