@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from tidemill.contracts import Architecture, StageUsage
 from tidemill.rules import prices
 
-#: Of the state machine, for each model of a look: Summarize, Summarized, Monitor, Decide, and its share of the rest.
-TRANSITIONS = 6
-#: Watch, summarize, monitor, decide.
-INVOCATIONS = 4
+#: Of the state machine, for each model of a look: Summarize, Summarized, Monitor, Decide, Report, Looked, and its share of
+#: the rest.
+TRANSITIONS = 7
+#: Watch, summarize, monitor, decide, and monitor again for the report.
+INVOCATIONS = 5
 #: Of the monitor function, as the template declares it.
 MEMORY_MB = 1024
 
