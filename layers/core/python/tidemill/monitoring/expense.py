@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from tidemill.contracts import Architecture, StageUsage
 from tidemill.rules import prices
 
-#: Of the state machine, for each model of a look: Summarize, Summarized, Monitor, Decide, Report, Looked, and a share of
+#: Of the state machine, for each model: Summarize, Summarized, Monitor, Decide, Report, Looked, and a share of
 #: the rest.
 TRANSITIONS = 7
 #: Watch, summarize, monitor, decide, and monitor again for the report.
