@@ -49,7 +49,8 @@ def command(session: Session, file: Path, model: str, as_json: bool) -> None:
     brought = wait(lambda: session.monitoring.upload(uploaded.run_id), time.sleep)
     if brought is None:
         raise click.ClickException(
-            f"the file has not been read within {POLL_SECONDS * LOOKS / 60:g} minutes: see `tidemill logs --stage actuals`"
+            f"the file has not been read within {POLL_SECONDS * LOOKS / 60:g} minutes: "
+            "`tidemill logs --stage actuals` may say why"
         )
     if as_json:
         display.document(brought)

@@ -55,8 +55,8 @@ class Reference:
     outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     #: Output -> in each bin, rows for which the class happened. Classification only.
     happened: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    #: Label -> rows that got it in each bin of its own probability, and those of them that got it rightly. Tasks of many
-    #: classes only: of two, the bins of the positive class say it.
+    #: Label -> rows that got it in each bin of its own probability, and those of them that got it rightly. Tasks of
+    #: many classes only: of two, the bins of the positive class say it.
     chosen: dict[str, tuple[int, ...]] = field(default_factory=dict)
     right: dict[str, tuple[int, ...]] = field(default_factory=dict)
     #: In each bin of the value, sums of absolute and of squared errors. Regression only.
@@ -257,8 +257,8 @@ class MonitorPoint:
     weighted_drift: float = 0.0  #: mean of the features' psi, weighted by importance
     usd: float = 0.0  #: what this watching has cost
     looked_at: str = ""  #: the look that made it
-    #: What it was counted from: a mark that changes with the window's predictions; of a window by rows, how many of each
-    #: hour's counts its version's windows have used up, as in `2026-03-04T05=3 2026-03-04T06=1`.
+    #: What it was counted from: a mark that changes with the window's predictions; of a window by rows, how many of
+    #: each hour's counts its version's windows have used up, as in `2026-03-04T05=3 2026-03-04T06=1`.
     parts: str = ""
     labels: str = ""  #: a mark that changes with the window's labels
     format_version: int = 1
