@@ -39,7 +39,7 @@ LOOP = {
     # The functions share two cores with the tests here: their latency says nothing.
     "rollout": {
         "strategy": "canary", "share": 0.4, "bake_minutes": 0.05, "min_requests": 20, "max_waits": 40,
-        "latency_ratio": 100.0, "prediction_drift": 10.0,
+        "latency_ratio": 100.0,
     },
 }  # fmt: skip
 #: The loop may take so long in all; how long each wait may take is a part of it.

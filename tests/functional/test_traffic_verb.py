@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from tidemill.aws import clients
+from tidemill.aws.people import Person
 from tidemill.aws.registry import Registry
 from tidemill.aws.traffic_records import TrafficRecords
 from tidemill.release_contracts import Share, Traffic
@@ -36,7 +37,7 @@ def tidemill(churn: int, registry: Registry, table: str, capsys: pytest.CaptureF
         session = Session()
         session.__dict__ |= {
             "stack": SimpleNamespace(outputs={"Table": table}, client=lambda service: boto3.client(service)),
-            "actor": "arn:aws:iam::000000000000:user/ada",
+            "person": Person("arn:aws:iam::000000000000:user/ada"),
         }
         code = main.run(arguments, session)
         captured = capsys.readouterr()
