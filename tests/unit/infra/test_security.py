@@ -15,6 +15,7 @@ from .conftest import MACHINES, Json, of_type, states, substitutions  # noqa: F4
 
 #: Actions that AWS knows no resources for.
 WITHOUT_RESOURCES = {
+    *("states:SendTaskSuccess", "states:SendTaskFailure"),  # the token says which task
     *("xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"),
     *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
     *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"),
