@@ -130,3 +130,37 @@ def rows_of():
             return list(csv.DictReader(file))
 
     return read
+
+
+class Inbox:
+    """Who has subscribed to the stack's topic."""
+
+    def __init__(self, stack):
+        self._sqs, sns = stack.client("sqs"), stack.client("sns")
+        statement = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+        policy = {"Version": "2012-10-17", "Statement": [statement | {"Resource": "*"}]}
+        self._queue = self._sqs.create_queue(
+            QueueName="tidemill-test-inbox", Attributes={"Policy": json.dumps(policy)}
+        )["QueueUrl"]
+        arn = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        sns.subscribe(TopicArn=stack.outputs["Topic"], Protocol="sqs", Endpoint=arn)
+        self._got = []
+
+    def about(self, *words):
+        """Messages that hold all the words."""
+        answer = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10)
+        self._got += [json.loads(message["Body"]) for message in answer.get("Messages", ())]
+        return [one for one in self._got if all(word in one["Subject"] + one["Message"] for word in words)]
+
+    def for_person(self, person):
+        """Messages that nobody else is to have."""
+        named = [(one, one.get("MessageAttributes", {}).get("person", {})) for one in self.about()]
+        return [one for one, attribute in named if attribute.get("Value") == person]
+
+
+@pytest.fixture(scope="session")
+def inbox(stack):
+    """What people are told."""
+    return Inbox(stack)
