@@ -44,6 +44,18 @@ def test_an_empty_spec_is_the_default_spec(document: Any) -> None:
         ({"task": "clustering", "candidates": ["linear"]}, "has no 'linear': accepted are baseline, kmeans"),
         ({"task": "binary", "candidates": ["kmeans"]}, "has no 'kmeans': accepted are baseline, linear"),
         ({"leaks": "keep"}, "spec.leaks must be one of 'drop', 'warn', 'refuse'"),
+        ({"approval": {"approvers": 2}}, "count for nothing when nobody is asked: set approval.mode to manual"),
+        (
+            {"approval": {"mode": "manual", "approvers": 3, "people": ["ann@example.com", "ann@example.com", "bob"]}},
+            "asks for 3 people, and approval.people names 2",
+        ),
+        ({"monitor": {"rules": [{"wen": ["drift"]}]}}, "no field monitor.rules[0].wen: did you mean"),
+        ({"monitor": {"rules": [{"when": ["drift"]}]}}, "each rule needs when and do"),
+        ({"monitor": {"rules": [{"when": ["mood"], "do": ["alert"]}]}}, "spec.monitor.rules[0].when[0] must be one of"),
+        ({"monitor": {"webhook": "ftp://example.com"}}, "monitor.webhook must begin with https://"),
+        ({"monitor": {"drift": 0.5}}, "monitor.drift must be above 0 and at most monitor.alert_drift"),
+        ({"rollout": {"share": 0}}, "rollout.share must be above 0 and at most 1"),
+        ({"retraining": {"new_share": 1}}, "retraining.new_share must be between 0 and 1"),
     ],
 )
 def test_a_mistake_is_named_with_the_way_out(document: Any, message: str) -> None:

@@ -572,6 +572,17 @@ def _check_ranges(spec: Spec) -> None:
         (0 < spec.approval.timeout_hours <= 8760, "approval.timeout_hours must be between 0 and 8760"),
         (1 <= spec.approval.approvers <= 10, "approval.approvers must be 1 to 10"),
         (spec.approval.reminder_hours >= 0, "approval.reminder_hours must not be negative"),
+        (
+            spec.approval.mode == "manual" or (spec.approval.approvers, spec.approval.people) == (1, ()),
+            "approval.approvers and approval.people count for nothing when nobody is asked: set approval.mode to manual",
+        ),
+        (
+            not spec.approval.people
+            or any("*" in person for person in spec.approval.people)
+            or len(set(spec.approval.people)) >= spec.approval.approvers,
+            f"approval.approvers asks for {spec.approval.approvers} people, and approval.people names "
+            f"{len(set(spec.approval.people))}: nobody could release anything",
+        ),
         (0 < spec.rollout.share <= 1, "rollout.share must be above 0 and at most 1"),
         (0 < spec.rollout.bake_minutes <= 43200, "rollout.bake_minutes must be above 0 and at most 43200"),
         (0 <= spec.rollout.shadow_minutes <= 43200, "rollout.shadow_minutes must be between 0 and 43200"),
