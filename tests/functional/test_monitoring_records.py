@@ -59,6 +59,16 @@ def test_a_point_computed_again_takes_the_place_of_the_one_before(records: Monit
     assert [each.rows for each in records.points("churn")] == [7]
 
 
+def test_a_window_looked_at_before_its_end_counts_until_the_next_one(records: MonitoringRecords) -> None:
+    early = dataclasses.replace(point(DAYS[2]), whole=False)
+    records.put_point(point(DAYS[1]))
+    records.put_point(early)
+    records.put_point(point(DAYS[3], version=2))
+    assert records.points("churn") == [point(DAYS[3], version=2), early, point(DAYS[1])]
+    records.put_point(point(DAYS[3]))
+    assert records.points("churn", version=1) == [point(DAYS[3]), point(DAYS[1])]
+
+
 def test_a_point_of_a_thousand_features_fits_into_an_item(records: MonitoringRecords) -> None:
     shares = tuple(round(bin / 231, 6) for bin in range(22))
     drift = FeatureDrift(

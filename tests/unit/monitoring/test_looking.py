@@ -12,7 +12,7 @@ import pytest
 from tidemill.contracts import Capture
 from tidemill.monitoring.looking import Look
 from tidemill.monitoring.summaries import summarize
-from tidemill.monitoring_contracts import Due, HourPart, Labelled, MonitorPoint, Summary
+from tidemill.monitoring_contracts import Due, HourPart, Labelled, MonitorPoint, Summary, standing
 from tidemill.spec import Monitor, Windows
 
 from .production import KNOWN, captures, drawn, outcomes
@@ -72,7 +72,7 @@ class Kept:
     def points(
         self, model: str, version: int | None = None, limit: int = 200, since: str = "", shadow: bool | None = None
     ) -> list[MonitorPoint]:
-        found = sorted(self.held.values(), key=lambda point: point.end, reverse=True)
+        found = list(standing(sorted(self.held.values(), key=lambda point: point.end, reverse=True)))
         return [point for point in found if point.end >= since][:limit]
 
     def put_point(self, point: MonitorPoint) -> None:
@@ -210,9 +210,34 @@ def test_silence_is_found_by_the_windows_before(stock: Stock, series: Kept) -> N
 def test_by_hand_the_running_hour_counts_and_the_next_look_takes_it_again(stock: Stock, series: Kept) -> None:
     stock.add(hour(4), asked(4))
     stock.add(hour(5), asked(5))
-    assert ends(look(stock, series, at(5, 40), force=True)) == [("05:00", 400), ("06:00", 800)]
+    assert ends(look(stock, series, at(5, 40), force=True)) == [("05:00", 400), ("05:40", 800)]
     stock.add(hour(5), asked(6))
+    assert ends(look(stock, series, at(5, 50), force=True)) == [("05:50", 1200)]
+    assert [point.end for point in series.points("churn")] == [at(5, 50), at(5, 0)]
     assert ends(look(stock, series, at(6))) == [("06:00", 1200)]
+    assert [point.end for point in series.points("churn")] == [at(6, 0), at(5, 0)]
+
+
+def test_what_was_found_before_the_hour_was_full_is_since_then(stock: Stock, series: Kept) -> None:
+    def moved(number: int) -> list[Capture]:
+        return captures(drawn(number, 500, moved=1.0), at=at(number), first=1000 * number)
+
+    stock.add(hour(5), moved(5))
+    look(stock, series, at(5, 40), force=True)
+    (full,) = look(stock, series, at(6))
+    assert {finding.since for finding in full.findings} == {at(5, 40)}
+    stock.add(hour(5), moved(6))
+    (again,) = look(stock, series, at(6, 20))
+    assert again.end == full.end
+    assert {finding.since for finding in again.findings} == {at(5, 40)}
+
+
+def test_labels_renew_a_window_that_has_only_begun(stock: Stock, series: Kept) -> None:
+    stock.add(hour(5), asked(5))
+    look(stock, series, at(5, 40), force=True)
+    stock.label(hour(5), labels(5), at(5, 41))
+    renewed = look(stock, series, at(5, 45))[-1]
+    assert (renewed.end, renewed.quality[0].kind) == (at(5, 40), "measured")
 
 
 def test_by_hand_the_newest_window_is_looked_at_again_with_what_the_spec_says_now(stock: Stock, series: Kept) -> None:
@@ -364,3 +389,94 @@ def test_silence_is_found_between_windows_of_rows(stock: Stock, series: Kept) ->
     stock.add(hour(8), asked(8, rows=700))
     (again,) = look(stock, series, at(8, 50), options)
     assert (again.rows, again.findings) == (700, ())
+
+
+def test_windows_of_rows_begin_with_what_the_newest_window_of_time_has(stock: Stock, series: Kept) -> None:
+    stock.add(hour(1), asked(1))
+    for number in (3, 4, 5):
+        stock.add(hour(number), asked(number))
+    look(stock, series, at(5, 40), force=True)
+    rows = Monitor(window=Windows(rows=700))
+    (full,) = look(stock, series, at(5, 50), rows)
+    assert (full.rows, full.start, full.end) == (800, at(4, 0), "2026-03-04T05:40:01Z")
+    assert series.points("churn")[0] == full
+    stock.add(hour(5), asked(6))
+    (begun,) = look(stock, series, at(5, 55), rows, force=True)
+    assert (begun.rows, begun.whole) == (400, False)
+
+
+def test_a_window_of_rows_is_made_of_predictions_that_one_of_time_has_told_of(stock: Stock, series: Kept) -> None:
+    stock.add(hour(5), asked(5))
+    look(stock, series, at(5, 40), force=True)
+    (point,) = look(stock, series, at(5, 45), BY_ROWS, force=True)
+    assert (point.rows, point.end) == (400, "2026-03-04T05:40:01Z")
+
+
+def test_of_many_windows_of_rows_after_one_of_time_the_newest_are_made_and_none_ends_later_than_now(
+    stock: Stock, series: Kept
+) -> None:
+    for number in range(60):
+        stock.add(hour(5), captures(drawn(1, 300), at=at(5, 30), first=1000 * number))
+    look(stock, series, at(5, 40), force=True)
+    rows = Monitor(window=Windows(rows=300))
+    made = look(stock, series, "2026-03-04T05:40:10Z", rows)
+    assert [point.end for point in made] == [f"2026-03-04T05:40:{second:02d}Z" for second in range(1, 11)]
+    assert made[-1].parts.endswith("2026-03-04T05=60")
+
+
+def test_windows_of_time_come_anew_after_those_of_rows(stock: Stock, series: Kept) -> None:
+    stock.add(hour(4), asked(4, rows=700))
+    look(stock, series, at(4, 40), BY_ROWS)
+    assert ends(look(stock, series, at(4, 50), force=True)) == [("04:50", 700)]
+    assert series.points("churn")[0].end == at(4, 50)
+    assert ends(look(stock, series, at(5))) == [("05:00", 700)]
+
+
+def test_windows_of_rows_go_on_where_they_stopped_after_windows_of_time(stock: Stock, series: Kept) -> None:
+    stock.add(hour(4), asked(4, rows=700))
+    look(stock, series, at(4, 40), BY_ROWS)
+    look(stock, series, at(4, 50), force=True)
+    stock.add(hour(4), captures(drawn(2, 650), at=at(4, 55), first=9000))
+    (point,) = look(stock, series, at(4, 58), BY_ROWS)
+    assert point.rows == 650
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(300, [400]), (1000, [])])
+def test_another_number_of_rows_counts_from_the_next_look_on(
+    stock: Stock, series: Kept, rows: int, expected: list[int]
+) -> None:
+    stock.add(hour(4), asked(4, rows=700))
+    stock.add(hour(4), asked(5))
+    look(stock, series, at(4, 40), BY_ROWS)
+    made = look(stock, series, at(4, 50), Monitor(window=Windows(rows=rows)))
+    assert [point.rows for point in made] == expected
+
+
+def test_a_full_window_of_rows_reaches_back_before_looks_by_hand(stock: Stock, series: Kept) -> None:
+    stock.add(hour(4), asked(4))
+    (begun,) = look(stock, series, at(5, 40), BY_ROWS, force=True)
+    (again,) = look(stock, series, at(5, 41), BY_ROWS, force=True)
+    assert (again.end, again.whole) == (begun.end, False)
+    stock.add(hour(5), asked(5))
+    (full,) = look(stock, series, at(5, 50), BY_ROWS)
+    assert (full.start, full.whole) == (at(4, 0), True)
+    assert series.points("churn") == [full]
+
+
+def test_a_window_without_predictions_has_no_measured_quality(stock: Stock, series: Kept) -> None:
+    options = dataclasses.replace(BY_ROWS, stale_hours=1)
+    stock.add(hour(4), asked(4, rows=700))
+    look(stock, series, at(4, 40), options)
+    (silent,) = look(stock, series, at(6), options)
+    stock.label(hour(4), labels(4, flipped=0.4, rows=700), at(6, 45))
+    renewed = {point.end: point for point in look(stock, series, at(6, 50), options)}
+    assert renewed["2026-03-04T04:30:01Z"].quality[0].kind == "measured"
+    assert renewed[silent.end].quality == ()
+    assert [finding.kind for finding in renewed[silent.end].findings] == ["staleness"]
+
+
+def test_a_window_of_rows_says_that_its_labels_are_those_of_its_hours(stock: Stock, series: Kept) -> None:
+    stock.add(hour(4), asked(4, rows=700))
+    stock.label(hour(4), labels(4, flipped=0.4, rows=700), at(4, 35))
+    (point,) = look(stock, series, at(4, 40), BY_ROWS)
+    assert "700 outcomes of its hours" in point.findings[0].sentence

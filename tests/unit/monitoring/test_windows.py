@@ -53,7 +53,10 @@ def test_less_than_an_hour_is_an_hour() -> None:
 
 
 def test_by_hand_the_running_hour_is_looked_at_too() -> None:
-    assert ends(DAY, "2026-03-04T05:00:00Z", force=True)[-2:] == ["2026-03-04T05:00:00Z", "2026-03-04T06:00:00Z"]
+    *_, full, begun = windows.by_time(DAY, AT, "2026-03-04T05:00:00Z", HORIZON, force=True)
+    assert (full.end, full.whole) == ("2026-03-04T05:00:00Z", True)
+    assert begun == Window("2026-03-03T06:00:00Z", AT, whole=False)
+    assert begun.hours[-1] == "2026-03-04T05"
     assert ends(DAY, "2026-03-04T05:00:00Z", at="2026-03-04T05:00:00Z", force=True)[-1] == "2026-03-04T05:00:00Z"
 
 
@@ -95,7 +98,7 @@ def test_windows_follow_one_another_and_the_last_one_waits() -> None:
 def test_what_earlier_windows_have_used_is_not_used_again() -> None:
     counted = {"2026-03-04T05": [300, 100], "2026-03-04T06": [250]}
     first, *_ = windows.by_rows(300, {h: [(s, s) for s in sizes] for h, sizes in counted.items()}, NOTHING)
-    again = Used.of(str(first.used), "2026-03-04T05:59:00Z")
+    again = Used.of(str(first.used))
     assert made(300, counted, again) == [(["05/1", "06/0"], True)]
 
 
@@ -105,9 +108,13 @@ def test_counts_that_come_late_to_an_hour_go_into_the_next_window() -> None:
     assert made(300, counted, used) == [(["05/1", "06/0", "07/2"], True)]
 
 
-def test_after_windows_of_time_those_of_rows_begin_where_they_ended() -> None:
-    counted = {"2026-03-04T04": [300], "2026-03-04T05": [300]}
-    assert made(300, counted, Used.of("0123456789abcdef", "2026-03-04T05:00:00Z")) == [(["05/0"], True)]
+def test_everything_before_an_hour_can_be_left_out() -> None:
+    counted = {"2026-03-04T04": [300], "2026-03-04T05": [300, 300]}
+    assert made(300, counted, Used().beginning("2026-03-04T05")) == [(["05/0"], True), (["05/1"], True)]
+    used = Used({"2026-03-04T05": 1})
+    assert made(300, counted, used.beginning("2026-03-04T05")) == [(["05/1"], True)]
+    assert used.beginning("2026-03-04T04") == used
+    assert made(300, counted, Used({"2026-03-04T03": 1}).beginning("2026-03-04T05")) == made(300, counted, NOTHING)[1:]
 
 
 hours = st.integers(0, 30).map(lambda number: f"2026-03-{4 + number // 24:02d}T{number % 24:02d}")
@@ -127,7 +134,7 @@ def test_every_count_is_in_one_window_however_often_one_looks(
             places.append(((hour, len(places)), size))
         for window in windows.by_rows(rows, counted, used):
             if window.full:
-                used = Used.of(str(window.used), "")
+                used = Used.of(str(window.used))
                 seen += window.counts
                 assert sum(dict(counted[hour])[hour, place] for hour, place in window.counts) >= rows
     assert len(seen) == len(set(seen))
@@ -138,4 +145,4 @@ def test_every_count_is_in_one_window_however_often_one_looks(
 
 @pytest.mark.parametrize("text", ["2026-03-04T05=3", "2026-03-04T05=3 2026-03-04T06=1"])
 def test_what_was_used_is_written_as_it_is_read(text: str) -> None:
-    assert str(Used.of(text, "")) == text
+    assert str(Used.of(text)) == text

@@ -7,6 +7,7 @@ once and windows of any length are sums of hours. Standard library only.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -261,7 +262,23 @@ class MonitorPoint:
     #: each hour's counts its version's windows have used up, as in `2026-03-04T05=3 2026-03-04T06=1`.
     parts: str = ""
     labels: str = ""  #: a mark that changes with the window's labels
+    whole: bool = True  #: false: looked at by hand before it has ended; the version's next window takes its place
     format_version: int = 1
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether it is a window by rows: its labels are those of its hours."""
+        return "=" in self.parts
+
+
+def standing(points: Iterable[MonitorPoint]) -> Iterator[MonitorPoint]:
+    """The points that count, of points newest first: one that was looked at before its end does so until the next."""
+    seen: set[tuple[int, bool]] = set()
+    for point in points:
+        kind = (point.version, point.shadow)
+        if point.whole or kind not in seen:
+            yield point
+        seen.add(kind)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from typing import TypeVar
 
 from tidemill.aws.registry_table import Item, RegistryTable, pack
 from tidemill.contracts import dumps, loads
-from tidemill.monitoring_contracts import ActualsUpload, Decision, MonitorPoint, WatchState
+from tidemill.monitoring_contracts import ActualsUpload, Decision, MonitorPoint, WatchState, standing
 
 R = TypeVar("R")
 
@@ -53,7 +53,7 @@ class MonitoringRecords(RegistryTable):
         since: str = "",
         shadow: bool | None = None,
     ) -> list[MonitorPoint]:
-        """The newest points of a model, newest first.
+        """The newest points of a model, newest first; those that were looked at too early only until the next.
 
         Parameters
         ----------
@@ -68,7 +68,7 @@ class MonitoringRecords(RegistryTable):
         """
         found = (
             point
-            for point in self._newest(MonitorPoint, model, "POINT#", since, limit)
+            for point in standing(self._newest(MonitorPoint, model, "POINT#", since, limit))
             if version in (None, point.version) and shadow in (None, point.shadow)
         )
         return list(itertools.islice(found, limit))

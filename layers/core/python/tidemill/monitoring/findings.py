@@ -77,7 +77,8 @@ def found(evidence: Evidence, options: Monitor, earlier: Sequence[MonitorPoint])
     Parameters
     ----------
     earlier
-        points of the same version and kind of answers that end before, in any order.
+        points of the same version and kind of answers that end before, in any order; and what was made of this window
+        the time before.
     """
     everything = [*of_service(evidence, options)]
     if evidence.point.sufficient:
@@ -106,11 +107,18 @@ def _severity(severe: bool) -> Literal["warn", "alert"]:
 def _since(finding: Finding, point: MonitorPoint, earlier: Sequence[MonitorPoint]) -> str:
     """End of the first window of the unbroken series; windows that could not be judged do not break it."""
     judged = [each for each in earlier if each.end < point.end and (each.sufficient or each.findings)]
-    if not judged:
-        return point.end
-    before = max(judged, key=lambda each: each.end)
-    same = (one for one in before.findings if (one.kind, one.subject) == (finding.kind, finding.subject))
-    return next((one.since or before.end for one in same), point.end)
+    before = max(judged, key=lambda each: each.end, default=None)
+    if before and (known := _known(finding, before)):
+        return known
+    # It may have been seen between the two, when somebody looked before the window had ended.
+    former = next((each for each in earlier if each.end == point.end), None)
+    known = _known(finding, former) if former else None
+    return known if known and known < point.end and (not before or known > before.end) else point.end
+
+
+def _known(finding: Finding, point: MonitorPoint) -> str | None:
+    same = (one for one in point.findings if (one.kind, one.subject) == (finding.kind, finding.subject))
+    return next((one.since or point.end for one in same), None)
 
 
 # --- drift -------------------------------------------------------------------------------------
@@ -267,9 +275,10 @@ def _worse(figure: QualityFigure | None, kind: FindingKind, evidence: Evidence, 
         return []
     name = figure.metric.replace("_", " ")
     how = "is" if figure.kind == "measured" else "is estimated, without labels, to be"
+    counted = "outcomes of its hours" if evidence.point.by_rows and figure.kind == "measured" else "rows"
     told = (
         f"The model has become worse: {name} {how} {figure.value:.4g} ({figure.low:.4g} to {figure.high:.4g}, "
-        f"{figure.rows:,} rows); on the holdout it was {figure.reference:.4g}"
+        f"{figure.rows:,} {counted}); on the holdout it was {figure.reference:.4g}"
     )
     severity = _severity(drop >= options.quality_drop)
     return [Finding(kind, severity, figure.metric, told, figure.value, figure.reference)]

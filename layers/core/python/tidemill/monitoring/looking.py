@@ -25,8 +25,10 @@ from tidemill.spec import Monitor
 REMEMBERED = 200
 #: Points of former windows that are read when labels have come for them.
 FORMER = 10_000
-#: How far back counts are read for a version that has no window of rows yet, when others have: it is new.
+#: How far back counts are read for a version that has no window of rows yet, when others have or it had some of time.
 _NEW_VERSION = timedelta(hours=48)
+#: Windows by rows that are made of what windows by time have told, when the spec has changed: the newest ones.
+AFTER_TIME = 24
 
 
 class Stored(Protocol):
@@ -122,7 +124,7 @@ class Look:
         if not candidates:
             return []
         first, last = candidates[0].hours[0], candidates[-1].hours[-1]
-        changed = self._changed_labels(min(first, self._horizon), last)
+        changed = self._changed_labels(min(first, self._horizon), self.due.at[:13])
         parts = self.files.parts(self.due.model, first, last)
         counted = {hour: _in_order(found) for hour, found in parts.items()}
         numbers = {hour: len(found) for hour, found in counted.items() if found}
@@ -135,7 +137,8 @@ class Look:
                 made += self._with_labels(held)
             elif mark or is_last:
                 made += [self._keep(self._point(item)) for item in self._counted(window, counted, mark, idle=is_last)]
-        return made
+        begun = [point for point in self._points if not point.whole and point.end > candidates[-1].end]
+        return made + self._with_labels(begun)
 
     def _counted(self, window: Window, parts: Mapping[str, Sequence[HourPart]], mark: str, idle: bool) -> list[Counted]:
         """What was counted of a window, by version; of an idle one, nothing of the champion."""
@@ -159,6 +162,7 @@ class Look:
                 labelled=self._labels(group, window.hours),
                 parts=mark,
                 labels=windows.mark(window.hours, self._marks),
+                whole=window.whole,
             )
             for group, found in sorted(groups.items())
         ]
@@ -176,7 +180,8 @@ class Look:
 
     def _by_rows(self) -> list[MonitorPoint]:
         rows = self.options.window.rows or 0
-        used = self._used()
+        newest = self._newest_of_groups()
+        used = self._used(newest)
         first, last = min(one.first for one in used.values()), self.due.at[:13]
         changed = self._changed_labels(self._horizon, last)
         for found in self.files.parts(self.due.model, first, last).values():
@@ -184,24 +189,46 @@ class Look:
         made = self._relabelled(changed, before=instant(datetime.max.replace(tzinfo=UTC)))
         for group in sorted(used):
             counted = {hour: self._of_group(group, hour) for hour in self._summaries}
-            for window in windows.by_rows(rows, counted, used[group]):
-                if window.full or self.due.force:
-                    made.append(self._keep(self._point(self._of_rows(group, window, used[group]))))
+            waiting = windows.by_rows(rows, counted, used[group])
+            ready = [window for window in waiting if window.full or self.due.force]
+            for window in ready[-self._room(newest.get(group), len(ready)) :]:
+                made.append(self._keep(self._point(self._of_rows(group, window, used[group]))))
         if self._is_silent():
             made.append(self._keep(self._point(self._of_silence(used[Group(self.champion, False)]))))
         return made
 
-    def _used(self) -> dict[Group, Used]:
-        """What the windows of each version have used up; a version without a window has used nothing lately."""
+    def _newest_of_groups(self) -> dict[Group, MonitorPoint]:
+        found: dict[Group, MonitorPoint] = {}
+        for point in self._points:  # the newest first
+            found.setdefault(Group(point.version, point.shadow), point)
+        return found
+
+    def _used(self, newest: Mapping[Group, MonitorPoint]) -> dict[Group, Used]:
+        """What the windows by rows of each version have used up.
+
+        After windows by time, they begin with what the newest of these has and no window by rows had before. A version
+        without a window has used nothing lately.
+        """
         watched = {Group(*pair) for pair in self.serving} | {Group(self.champion, False)}
         found: dict[Group, Used] = {}
-        for point in self._points:  # the newest first
-            if (group := Group(point.version, point.shadow)) in watched:
-                found.setdefault(group, Used.of(point.parts, point.end))
+        lately = windows.hour_of(datetime.fromisoformat(self.due.at) - _NEW_VERSION)
+        for group, point in newest.items():
+            if group not in watched:
+                continue
+            by_rows = next((each for each in self._of(group) if each.by_rows), None)
+            used = Used.of(by_rows.parts) if by_rows else Used()
+            found[group] = used if by_rows is point else used.beginning(max(point.start[:13], lately))
         new = self._horizon
         if known := max((used.first for used in found.values()), default=""):
             new = max(new, instant(datetime.fromisoformat(f"{known}:00:00+00:00") - _NEW_VERSION)[:13])
         return {group: found.get(group, Used({new: 0})) for group in watched}
+
+    def _room(self, newest: MonitorPoint | None, found: int) -> int:
+        """How many windows by rows are taken: all; after windows by time as many as fit in between, a second each."""
+        if newest is None or newest.by_rows:
+            return max(found, 1)
+        seconds = service.since(newest.end, self.due.at) // timedelta(seconds=1)
+        return max(1, min(AFTER_TIME, seconds))
 
     def _of_group(self, group: Group, hour: str) -> list[tuple[Summary, int]]:
         found = (self._to_champion(summary) for _, part in self._summaries[hour] for summary in part)
@@ -209,9 +236,10 @@ class Look:
 
     def _of_rows(self, group: Group, window: windows.RowWindow[Summary], used: Used) -> Counted:
         summary = summaries.merged(window.counts)
-        before = max((point.end for point in self._of(group)), default="")
-        newest = max(filter(None, (summary.last_at, before, summary.start)))
+        others = [point for point in self._of(group) if point.whole or not point.by_rows]
+        newest = max(summary.last_at, summary.start, *(point.end for point in others))
         end = instant(datetime.fromisoformat(newest) + timedelta(seconds=1))
+        before = max((point.end for point in others if point.by_rows), default="")
         start = max(summary.start, before) if before < summary.end else summary.start
         return Counted(
             model=self.due.model,
@@ -224,6 +252,7 @@ class Look:
             # What is looked at before it is full has used nothing up.
             parts=str(window.used if window.full else used),
             labels=windows.mark(windows.hours_of(start, end), self._marks),
+            whole=window.full,
         )
 
     def _is_silent(self) -> bool:
@@ -276,7 +305,8 @@ class Look:
         return [point for point in self._points if (point.version, point.shadow) == group]
 
     def _earlier(self, group: Group, end: str) -> list[MonitorPoint]:
-        return [point for point in self._of(group) if point.end < end]
+        """The points that end before, and what was made of the window that ends then the time before."""
+        return [point for point in self._of(group) if point.end <= end]
 
     # --- what is read --------------------------------------------------------------------------
 

@@ -68,6 +68,7 @@ class Counted:
     labelled: Labelled | None  #: None without any label
     parts: str  #: what it was counted from: see MonitorPoint
     labels: str
+    whole: bool = True
 
 
 def of_window(
@@ -86,7 +87,9 @@ def of_window(
     """
     summary, reference = counted.summary, known.reference
     rows = summary.rows if summary else 0
-    share = min(1.0, counted.labelled.rows / rows) if counted.labelled and rows else 0.0
+    if not rows:  # labels of its hours are those of other windows' predictions
+        counted = dataclasses.replace(counted, labelled=None)
+    share = min(1.0, counted.labelled.rows / rows) if counted.labelled else 0.0
     figures = service.figures(
         summary,
         reference,
@@ -108,6 +111,7 @@ def of_window(
         looked_at=looked_at,
         parts=counted.parts,
         labels=counted.labels,
+        whole=counted.whole,
     )
     if summary is not None and point.sufficient:
         point = _with_drift(point, summary, known, options)
@@ -135,7 +139,7 @@ def with_labels(
     labels
         the new mark of the window's labels.
     """
-    measured = _measured(labelled, known.reference)
+    measured = _measured(labelled, known.reference) if point.rows else ()
     estimated = tuple(figure for figure in point.quality if figure.kind == "estimated")
     share = min(1.0, labelled.rows / point.rows) if labelled and point.rows else 0.0
     seen = dataclasses.replace(point.service, label_share=round(share, 6)) if point.service else None

@@ -29,10 +29,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Window:
-    """Whole hours of production."""
+    """Hours of production."""
 
     start: str  #: UTC, ISO 8601
     end: str  #: exclusive
+    whole: bool = True  #: false: its last hour has only begun
 
     @property
     def hours(self) -> tuple[str, ...]:
@@ -74,7 +75,7 @@ def by_time(options: Windows, at: str, newest: str | None, horizon: str, force: 
     horizon
         no window ends before; UTC, ISO 8601.
     force
-        take the window up to the end of the running hour, too.
+        take the window up to now, too; it begins where the one does that ends with the running hour.
 
     Returns
     -------
@@ -96,10 +97,11 @@ def by_time(options: Windows, at: str, newest: str | None, horizon: str, force: 
         if end > recent or steps % every == 0:
             ends.append(end)
         steps, end = steps + 1, end - slide * _HOUR
-    ends.reverse()
+    found = [ending_at(end, options) for end in reversed(ends)]
     if force and now > last:
-        ends.append(_EPOCH + -(-(now - _EPOCH) // _HOUR) * _HOUR)
-    return [ending_at(end, options) for end in ends]
+        running = ending_at(_EPOCH + -(-(now - _EPOCH) // _HOUR) * _HOUR, options)
+        found.append(Window(running.start, instant(now), whole=False))
+    return found
 
 
 def mark(hours: Iterable[str], known: Mapping[str, object]) -> str:
@@ -123,15 +125,20 @@ class Used:
         return min(self.counts, default="")
 
     @classmethod
-    def of(cls, parts: str, end: str) -> Used:
-        """From `MonitorPoint.parts`; of a window by time, everything before its end has been used."""
-        if "=" not in parts:
-            return cls({end[:13]: 0})
+    def of(cls, parts: str) -> Used:
+        """From `MonitorPoint.parts` of a window by rows."""
         pairs = (item.split("=") for item in parts.split())
         return cls({hour: int(count) for hour, count in pairs})
 
     def __str__(self) -> str:
         return " ".join(f"{hour}={count}" for hour, count in sorted(self.counts.items()))
+
+    def beginning(self, hour: str) -> Used:
+        """The same with everything before an hour used, too."""
+        if hour <= self.first:
+            return self
+        later = {each: count for each, count in self.counts.items() if each > hour}
+        return Used(later | {hour: self.counts.get(hour, 0)})
 
     def has(self, hour: str, place: int) -> bool:
         """Whether the count at this place of the hour's has been used."""
