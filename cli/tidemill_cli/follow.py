@@ -146,8 +146,8 @@ def result(session: Session, machine: str, run_id: str, stages: Mapping[str, str
     with shown(console, stages) as show:
         ended = follow(session.executions, executions.arn(session.output(machine), run_id), show).execution
     if ended.status != "SUCCEEDED":
-        cause = f": {ended.error}: {ended.cause}" if ended.error else ""
-        raise TidemillError(f"the run {run_id} ended as {ended.status}{cause}")
+        why = executions.told(ended.error, ended.cause)
+        raise TidemillError(f"the run {run_id} ended as {ended.status}" + (f": {why}" if why else ""))
     return json.loads(ended.output)
 
 
@@ -244,5 +244,5 @@ def _round(number: int) -> str:
 
 def _count(step: Step) -> str:
     """How many items of a Map are done."""
-    total = step.total or step.begun
-    return f"{step.done} of {total}" if step.is_map and total else ""
+    items = step.items
+    return f"{items[0]} of {items[1]}" if items else ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from tidemill.aws.executions import arn, steps, usage
+from tidemill.aws.executions import arn, steps, told, usage
 from tidemill.aws.functions import Configuration
 
 DEFINITION = {
@@ -131,6 +132,57 @@ def test_a_map_without_a_length_is_counted_by_its_input(text: str, total: int | 
     details = {"name": "Train", "input": text}
     (step,) = steps([event(0, "MapStateEntered", stateEnteredEventDetails=details), scheduled(0)])
     assert step.total == total
+
+
+def looks(models: int, done: int) -> list[Any]:
+    """A Map with several tasks for each item, of which so many items are done."""
+    details = {"name": "Models", "input": json.dumps({"due": [{}] * models})}
+    history = [event(0, "MapStateEntered", stateEnteredEventDetails=details)]
+    for item in range(done):
+        history += [each for number in range(4) for each in task(item * 4 + number, item * 4 + number + 1)]
+    return history
+
+
+def test_items_of_several_tasks_are_not_counted_by_their_tasks() -> None:
+    (step,) = steps(looks(2, 1))
+    assert (step.done, step.total, step.items) == (4, 2, None)
+    (step,) = steps([*looks(2, 2), exited(9, "Map", "Models")])
+    assert step.items == (2, 2)
+
+
+def test_items_are_counted_by_their_iterations_where_the_history_has_them() -> None:
+    opened = event(0, "MapStateStarted", mapStateStartedEventDetails={"length": 2})
+    begun = [event(0, "MapIterationStarted"), event(0, "MapIterationStarted")]
+    first, *rest = looks(2, 2)
+    (step,) = steps([first, opened, *begun, *rest[:6]])
+    assert step.items == (0, 2)
+    (step,) = steps([first, opened, *begun, *rest[:12], event(4, "MapIterationSucceeded")])
+    assert step.items == (1, 2)
+
+
+def test_a_repeated_task_of_an_item_does_not_hide_how_many_are_done() -> None:
+    details = {"name": "Train", "input": "[1, 2]"}
+    entry = event(0, "MapStateEntered", stateEnteredEventDetails=details)
+    (step,) = steps([entry, *task(0, 1, "TaskFailed"), *task(1, 2), scheduled(2)])
+    assert step.items == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "expected"),
+    [
+        (
+            "NotFound",
+            '{"errorMessage": "there is no model", "errorType": "NotFound", "stackTrace": []}',
+            "there is no model",
+        ),
+        ("LookFailed", 'monitor: {"errorMessage": "rows is a {word}"}', "monitor: rows is a {word}"),
+        ("LookFailed", "summarize: no such bucket", "LookFailed: summarize: no such bucket"),
+        ("Refused", '{"other": 1}', 'Refused: {"other": 1}'),
+        ("", "", ""),
+    ],
+)
+def test_why_an_execution_failed_is_a_sentence(error: str, cause: str, expected: str) -> None:
+    assert told(error, cause) == expected
 
 
 def test_a_running_task_counts_until_now() -> None:

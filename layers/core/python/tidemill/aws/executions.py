@@ -72,6 +72,7 @@ class Step:
     done: int = 0  #: tasks that ended well
     failed: int = 0  #: tasks that ended with an error, repeated ones included
     entered: int = 0  #: states that were entered inside
+    iterations: int | None = None  #: of a Map that ended well, when the history tells
     starts: float = 0.0  #: sum of the tasks' starts, seconds since the state's
     ends: float = 0.0  #: sum of the tasks' ends, seconds since the state's start
     last_start: float = 0.0  #: seconds since the state's start
@@ -82,6 +83,21 @@ class Step:
         """The stage that the state belongs to, as the folders in `functions/` are named."""
         return STAGES.get(self.name.lower(), self.name.lower())
 
+    @property
+    def items(self) -> tuple[int, int] | None:
+        """How many items of a Map are done, and of how many; None of other states, and when it cannot be told.
+
+        A history without iterations has tasks only. As long as there is one for an item, they are the items.
+        """
+        total = self.total or self.begun
+        if not self.is_map or not total:
+            return None
+        if self.iterations is not None:
+            return self.iterations, total
+        if self.begun - self.failed <= total:
+            return self.done, total
+        return (total, total) if self.state == "succeeded" else None
+
     def seconds(self, now: datetime) -> float:
         """How long the state took, or has taken until now."""
         return ((self.ended_at or now) - self.started_at).total_seconds()
@@ -90,6 +106,22 @@ class Step:
         """How long the tasks took together, those that still run until now."""
         running = 0 if self.waits else self.begun - self.done - self.failed
         return self.ends + running * (now - self.started_at).total_seconds() - self.starts
+
+
+def told(error: str, cause: str) -> str:
+    """Why an execution failed, in a sentence; empty when nothing is known.
+
+    The cause of a function's failure is Lambda's document of the error, with the stack of the call; a state machine may
+    put words before it.
+    """
+    words, brace, rest = cause.partition("{")
+    try:
+        document = json.loads(brace + rest)
+    except ValueError:
+        document = None
+    if isinstance(document, dict) and document.get("errorMessage"):
+        return words + str(document["errorMessage"]).strip()
+    return ": ".join(filter(None, (error, cause)))
 
 
 class Executions:
@@ -204,6 +236,10 @@ def steps(history: Iterable[Mapping[str, Any]]) -> list[Step]:
         if kind in _OPENED:
             depth += 1
             found[-1].total = event.get("mapStateStartedEventDetails", {}).get("length", found[-1].total)
+        elif kind == "MapIterationStarted":
+            found[-1].iterations = found[-1].iterations or 0
+        elif kind == "MapIterationSucceeded":
+            found[-1].iterations = (found[-1].iterations or 0) + 1
         elif kind in _CLOSED:
             depth -= 1
             found[-1].state = "succeeded" if kind.endswith("Succeeded") else "failed"
