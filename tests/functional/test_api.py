@@ -267,7 +267,8 @@ def test_the_points_newest_first_with_what_was_decided_about_them(api: Api, chur
     assert [point["end"] for point in reply["points"]] == [points[2].end, points[1].end]
     assert [decision["point"] for decision in reply["decisions"]] == [points[2].end, points[1].end]
     assert reply["points"][0]["findings"][0]["subject"] == "tenure"
-    assert api.churn("GET", "monitor", query={"version": "2"}).document["points"] == []
+    missing = api.churn("GET", "monitor", query={"version": "77"})
+    assert (missing.status, missing.document["error"]) == (404, "model 'churn' has no version 77")
     assert api.churn("GET", "monitor", query={"limit": "0"}).status == 400
     assert api.churn("GET", "monitor", query={"limit": "ten"}).status == 400
 
@@ -276,6 +277,29 @@ def test_a_look_is_started_once_for_a_call(api: Api, churn: int) -> None:
     reply = api.churn("POST", "monitor")
     assert (reply.status, reply.document["model"]) == (202, "churn")
     assert api.machines.started == [("monitoring", CALL, {"model": "churn"})]
+
+
+def test_a_version_that_nobody_has_looked_at_has_no_points(api: Api, second: int) -> None:
+    reply = api.churn("GET", "monitor", query={"version": "2"})
+    assert (reply.status, reply.document["points"]) == (200, [])
+
+
+def test_a_look_at_a_model_with_nothing_in_service_is_a_conflict(api: Api, registry: Registry) -> None:
+    registry.create_version(
+        "churn",
+        "f" * 32,
+        onnx_sha256="0",
+        dataset_version="d",
+        task="binary",
+        metric="roc_auc",
+        value=0.84,
+        at=AT,
+        actor="x",
+    )
+    reply = api.churn("POST", "monitor")
+    assert reply.status == 409
+    assert "no version in service" in reply.document["error"]
+    assert api.machines.started == []
 
 
 def test_the_report_is_a_page(api: Api, churn: int, objects: Objects) -> None:

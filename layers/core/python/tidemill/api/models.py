@@ -11,8 +11,9 @@ from tidemill.api.calls import Answer, Request, body_of, document, query_number
 from tidemill.api.stack import Stack
 from tidemill.aws import traffic_records
 from tidemill.aws.promotion import Strategy
+from tidemill.aws.registry import CHAMPION
 from tidemill.contracts import instant
-from tidemill.errors import ContractError, NotFound
+from tidemill.errors import AliasConflict, ContractError, NotFound
 from tidemill.monitoring_contracts import Retraining
 
 HTML = "text/html; charset=utf-8"
@@ -83,14 +84,24 @@ def points(stack: Stack, request: Request) -> Answer:
     found = stack.monitoring.points(request.model, version, limit)
     if not found:
         stack.refuse_unknown(request.model)
+    if not found and version is not None:
+        stack.releases.registry.version(request.model, version)
     decisions = stack.monitoring.decisions(request.model, limit, since=found[-1].end) if found else []
     return document({"model": request.model, "points": found, "decisions": decisions})
 
 
 def look(stack: Stack, request: Request) -> Answer:
-    """`POST /models/{model}/monitor`: look at the model now; the points follow in a minute or so."""
+    """`POST /models/{model}/monitor`: look at the model now; the points follow in a minute or so.
+
+    Raises AliasConflict when no version is in service: there is nothing to look at.
+    """
     stack.person(request)
     stack.refuse_unknown(request.model)
+    if stack.releases.registry.alias(request.model, CHAMPION) is None:
+        raise AliasConflict(
+            f"model {request.model!r} has no version in service to look at: POST /models/{request.model}/promote puts "
+            "one there"
+        )
     execution = stack.executions.start(stack.monitoring_machine, request.id, {"model": request.model})
     return document({"model": request.model, "execution": execution}, 202)
 
