@@ -102,9 +102,8 @@ def test_a_webhook_that_fails_keeps_nobody_else_from_hearing(
     monkeypatch.setattr(webhook, "post", refuses)
     decided = look("alert", webhook="https://hooks.test/abc")["alert"]
     assert decided.acted
-    assert decided.reason.endswith(
-        "not everybody was told: the webhook https://hooks.test was not told: it answered 404"
-    )
+    assert decided.reason == FOUND.sentence
+    assert decided.problem == "not everybody was told: the webhook https://hooks.test was not told: it answered 404"
     assert len(inbox.read()) == 2
 
 

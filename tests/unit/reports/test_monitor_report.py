@@ -301,3 +301,47 @@ def test_texts_from_outside_stay_texts():
     assert "<script>alert(1)" in told.text
     assert "<img" not in told.markup
     assert "<script>alert" not in told.markup
+
+
+def test_what_was_done_about_a_lasting_finding_comes_before_what_was_not_repeated():
+    rests = f"the rule has acted on it within 24 hours: {DRIFT.sentence}"
+    before = "2026-03-08T00:00:00Z"
+    made = (
+        replace(
+            decision("2026-03-08T00:05:00Z", True), point=before, findings=(DRIFT,), problem="the webhook was deaf"
+        ),
+        replace(decision("2026-03-08T00:06:00Z", True, "retrain"), point=before, findings=(DRIFT,)),
+        replace(decision("2026-03-09T00:05:00Z", False, reason=rests), findings=(DRIFT,)),
+        replace(decision("2026-03-09T00:05:00Z", False, "review", "the queue is full"), findings=(DRIFT,)),
+    )
+    lede = page(decisions=made).text.partition("See what was decided")[0]
+    assert (
+        "What followed: training of a new version started (8 March) and people alerted (8 March). "
+        "The webhook was deaf. Not done: open reviews – the queue is full. "
+        "It was not repeated: the rule has acted on it within 24 hours. "
+    ) in lede
+
+
+def test_what_was_done_before_the_finding_began_is_not_told():
+    old = replace(decision("2026-03-06T00:05:00Z", True), point="2026-03-06T00:00:00Z", findings=(DRIFT,))
+    text = page(decisions=(old,)).text
+    assert "What followed" not in text
+    assert "No rule has acted on it." in text
+
+
+def test_a_window_by_rows_is_measured_on_outcomes_of_its_hours():
+    rows = replace(point(9), parts="2026-03-08T23=2")
+    text = page((rows,)).text
+    assert "measured on 300 outcomes of its hours; 0.8400 at release" in text
+    assert "Known outcomes300 of its hours" in text
+    assert "Known outcomes33%" in page((point(9),)).text
+
+
+def test_without_a_call_there_is_no_picture_of_latency():
+    idle = ServiceFigures(0, 0, 0, None, None, None, None, None, 61.0)
+    read = page((replace(point(9), rows=0, quality=(), service=idle),))
+    assert "latency" not in read.specs
+    assert "errors" not in read.specs
+    assert "Latency, median and 95%–" in read.text
+    assert "Known outcomes–" in read.text
+    assert "latency" in page().specs

@@ -367,6 +367,15 @@ class Decision:
     point: str  #: end of the window that is the evidence
     findings: tuple[Finding, ...] = ()
     retraining: str | None = None  #: id of the retraining that was started
+    problem: str = ""  #: what could not be done of it, when the rest was
+
+    @property
+    def why_not(self) -> str:
+        """Why it was not done, without the sentences of what was found; empty when it was."""
+        if self.acted:
+            return ""
+        places = [self.reason.find(f": {finding.sentence.rstrip('.')}") for finding in self.findings]
+        return self.reason[: min((place for place in places if place > 0), default=None)]
 
 
 @dataclass(frozen=True)

@@ -145,9 +145,10 @@ class Actions:
             self.warn(problem)
         if not problems:
             return decision
-        heard = len(problems) < sum(1 for _ in self._ways(case))
-        told = f"{decision.reason}; not everybody was told" if heard else "nobody was told"
-        return replace(decision, acted=heard, reason=f"{told}: {'; '.join(problems)}")
+        failed = "; ".join(problems)
+        if len(problems) == sum(1 for _ in self._ways(case)):
+            return replace(decision, acted=False, reason=f"nobody was told: {failed}")
+        return replace(decision, problem=f"not everybody was told: {failed}")
 
     def _ways(self, case: Case) -> Iterator[Callable[[], object]]:
         decision = case.decision

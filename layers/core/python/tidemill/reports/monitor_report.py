@@ -19,6 +19,7 @@ from tidemill.reports.monitor_words import (
     calm,
     day,
     figures_of,
+    followed,
     gravest,
     headline,
     next_steps,
@@ -106,24 +107,29 @@ def _more(seen: Watched) -> list[Html]:
 
 
 def _follows(seen: Watched) -> Html | None:
-    """What follows from the newest window: what was done, and what was not and why."""
-    newest = seen.newest
-    if newest is None:
+    """What was done about what is found, since it is; then what was not done, or not again, and why."""
+    if seen.newest is None:
         return None
-    ends = {newest.end, seen.judged.end if seen.judged else ""}
-    made = [one for one in seen.decisions if one.point in ends and one.version == newest.version]
-    done = list(dict.fromkeys(DONE[one.action] for one in made if one.acted))
-    left = [one for one in made if not one.acted]
+    done, left = followed(seen)
     parts: list[Content] = []
     if done:
-        parts.append(f"What followed: {formats.listed(done, 5)}. ")
+        told = [f"{DONE[one.action]}{_when(one, seen)}" for one in done.values()]
+        parts.append(f"What followed: {formats.listed(told, 5)}. ")
+        parts += [f"{formats.sentence(one.problem)} " for one in done.values() if one.problem]
     elif seen.findings and not left:
         parts.append("No rule has acted on it. ")
-    if left and not done:
-        parts.append(f"Nothing more was done: {ACTIONS[left[0].action]} – {formats.sentence(left[0].reason)} ")
+    undone = [one for action, one in left.items() if action not in done]
+    begin = "Not done" if done else "Nothing was done"
+    parts += [f"{begin}: {ACTIONS[one.action]} – {one.why_not.rstrip('.')}. " for one in undone[:1]]
+    again = [one for action, one in left.items() if action in done]
+    parts += [f"It was not repeated: {one.why_not.rstrip('.')}. " for one in again[:1]]
     if parts and seen.decisions:
         parts += ["See ", tag("a", "what was decided", href="#decisions"), "."]
     return join(*parts) if parts else None
+
+
+def _when(one: Decision, seen: Watched) -> str:
+    return "" if seen.newest and one.point == seen.newest.end else f" ({day(one.at, seen.now)})"
 
 
 def _key_facts(seen: Watched) -> Iterable[tuple[Content, Content]]:
@@ -155,5 +161,6 @@ def _how(figure: QualityFigure, point: MonitorPoint, seen: Watched) -> Content:
     )
     if figure.kind == "measured":
         when = "" if point is seen.newest else f" until {day(point.end, seen.now)}"
-        return f"measured{when} on {figure.rows:,}{before}"
+        of = " outcomes of its hours" if point.by_rows else ""
+        return f"measured{when} on {figure.rows:,}{of}{before}"
     return join(term("estimated_quality", "estimated"), before)

@@ -379,7 +379,7 @@ def _quality_words(point: MonitorPoint, metric: str) -> Html:
     told: list[Content] = []
     for one in figures_of(point, metric):
         how = (
-            f"measured on {formats.count(one.rows, 'prediction')} whose outcome is known"
+            _measured_on(one, point)
             if one.kind == "measured"
             else "estimated from what the model says, and how right that was on the holdout"
         )
@@ -387,6 +387,13 @@ def _quality_words(point: MonitorPoint, metric: str) -> Html:
     reference = next((one.reference for one in point.quality if one.metric == metric), None)
     against = f"it was {metric_words.figure(metric, reference)} at release." if reference is not None else ""
     return join("The ", metric_term(metric), f" of the window until {formats.moment(point.end)} is ", *told, against)
+
+
+def _measured_on(one: QualityFigure, point: MonitorPoint) -> str:
+    """How many outcomes a figure is of; a window by rows has those of its whole hours."""
+    if point.by_rows:
+        return f"measured on {formats.count(one.rows, 'outcome')} of its hours"
+    return f"measured on {formats.count(one.rows, 'prediction')} whose outcome is known"
 
 
 def _known_words(measured: MonitorPoint, metric: str) -> Html | None:
@@ -550,17 +557,24 @@ def service(seen: Watched) -> Section | None:
             monitor_charts.bars(windows, volume, "predictions"),
             join(tag("strong", "Predictions"), tag("small", "answered in the window")),
         ),
-        panel(
-            "latency",
-            monitor_charts.lines(windows, latencies, "milliseconds"),
-            join(tag("strong", "Latency"), " in ms", _key(*zip(latencies, _SERIES, strict=False))),
-        ),
-        panel(
-            "errors",
-            monitor_charts.lines(windows, rates, "share of calls", share=True),
-            join(tag("strong", "Errors"), _key(*zip(rates, _SERIES, strict=False))),
-        ),
     ]
+    # Without any call there is nothing to draw, and axes would have no numbers.
+    if any(value is not None for values in latencies.values() for value in values):
+        panels.append(
+            panel(
+                "latency",
+                monitor_charts.lines(windows, latencies, "milliseconds"),
+                join(tag("strong", "Latency"), " in ms", _key(*zip(latencies, _SERIES, strict=False))),
+            )
+        )
+    if any(one.requests for one in figures):
+        panels.append(
+            panel(
+                "errors",
+                monitor_charts.lines(windows, rates, "share of calls", share=True),
+                join(tag("strong", "Errors"), _key(*zip(rates, _SERIES, strict=False))),
+            )
+        )
     numbers = table(
         ["Window until", "Predictions", "Calls", "Failed", "Refused", "Median, ms", "95%, ms", "99%, ms"],
         [
@@ -585,7 +599,12 @@ def service(seen: Watched) -> Section | None:
                 ("Calls", f"{found.requests:,}"),
                 ("Failed", _rate(found.errors, found.requests)),
                 ("Refused", _rate(found.refused, found.requests)),
-                ("Latency, median and 95%", f"{formats.number(found.p50_ms)} and {formats.number(found.p95_ms)} ms"),
+                (
+                    "Latency, median and 95%",
+                    "–"
+                    if found.p50_ms is None
+                    else f"{formats.number(found.p50_ms)} and {formats.number(found.p95_ms)} ms",
+                ),
                 (
                     "Price of 1,000 predictions",
                     "–" if found.usd_per_thousand is None else formats.money(found.usd_per_thousand),
@@ -595,7 +614,7 @@ def service(seen: Watched) -> Section | None:
                     "Age of the training table",
                     "–" if found.model_age_days is None else formats.count(round(found.model_age_days), "day"),
                 ),
-                ("Known outcomes", formats.percent(found.label_share)),
+                ("Known outcomes", _known_outcomes(newest)),
                 ("This look at it", formats.money(newest.usd)),
             ],
             "figures",
@@ -603,6 +622,15 @@ def service(seen: Watched) -> Section | None:
         panels_figure("service", panels, "How the endpoint does.", "Window by window.", numbers),
     )
     return Section("service", "How the service does", body)
+
+
+def _known_outcomes(point: MonitorPoint) -> str:
+    if not point.rows or point.service is None:
+        return "–"
+    if not point.by_rows:
+        return formats.percent(point.service.label_share)
+    rows = next((one.rows for one in point.quality if one.kind == "measured"), 0)
+    return f"{rows:,} of its hours" if rows else "none yet"
 
 
 def _rate(amount: int, requests: int) -> str:
@@ -769,6 +797,7 @@ def _decided(made: Sequence[Decision], until: str) -> Html:
                 " ",
                 tag("small", f"{one.rule}, version {one.version}"),
                 tag("small", f", retraining {one.retraining[:8]}") if one.retraining else None,
+                tag("small", f"; {formats.shorten(one.problem, REASON)}") if one.problem else None,
             ),
         )
         for one in sorted(made, key=lambda one: (not one.acted, one.rule, one.id))

@@ -176,6 +176,27 @@ class Watched:
         return "steady" if judged.sufficient else "unjudged"
 
 
+def followed(seen: Watched) -> tuple[dict[ActionName, Decision], dict[ActionName, Decision]]:
+    """What was done about what is found, since it is; and what was not done about the windows that tell of it.
+
+    Both the newest decision of each action. A finding that lasts is the same one in every window.
+    """
+    version = seen.newest.version if seen.newest else None
+    ends = {point.end for point in (seen.newest, seen.judged, seen.measured) if point}
+    begun = {(one.kind, one.subject): one.since for one in seen.findings if one.since}
+    done: dict[ActionName, Decision] = {}
+    left: dict[ActionName, Decision] = {}
+    for one in seen.decisions:
+        if one.version != version:
+            continue
+        since = [begun.get((finding.kind, finding.subject)) for finding in one.findings]
+        if one.acted and (one.point in ends or any(each and each <= one.point for each in since)):
+            done.setdefault(one.action, one)
+        elif not one.acted and one.point in ends:
+            left.setdefault(one.action, one)
+    return done, left
+
+
 def _is_measured(point: MonitorPoint) -> bool:
     return any(figure.kind == "measured" for figure in point.quality)
 
