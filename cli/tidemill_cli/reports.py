@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -42,6 +44,12 @@ def download_monitor(session: Session, model: str) -> Path:
             f"there is no monitor report of {model} yet: `tidemill monitor {model} --look` looks at it now"
         ) from error
     return path
+
+
+def subject(path: Path) -> str:
+    """What a monitor report is about, by its title: `churn version 2 · Steady`; empty when it does not say."""
+    found = re.search(r"<title>(.*?) · Tidemill</title>", path.read_text(errors="replace"))
+    return html.unescape(found[1]) if found else ""
 
 
 def show(path: Path) -> None:

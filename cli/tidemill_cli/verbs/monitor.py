@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from tidemill import keys
+from tidemill.errors import NotFound
 from tidemill_cli import display
 from tidemill_cli.session import Session, pass_session
 from tidemill_cli.times import Moment
+
+if TYPE_CHECKING:
+    from tidemill_cli import monitor_view
 
 #: Windows that are read, at most.
 WINDOWS = 200
@@ -40,31 +46,52 @@ def command(session: Session, model: str, look: bool, since: str | None, open_re
     from tidemill_cli import monitor_view, reports
 
     keys.check_project(model)
+    session.registry.versions(model)  # refuses a model that there is not
     if look:
         _look(session, model)
-    version = session.registry.alias(model, "champion")
-    points = session.monitoring.points(model, version, WINDOWS, since or "", shadow=False)
-    seen = monitor_view.Seen(
-        model, version, tuple(reversed(points)), tuple(session.monitoring.decisions(model, WINDOWS, since or ""))
-    )
+    seen = _seen(session, model, since or "")
     if as_json:
         display.document(
-            {"model": model, "version": version, "points": list(seen.points), "decisions": list(seen.decisions)}
+            {"model": model, "version": seen.version, "points": list(seen.points), "decisions": list(seen.decisions)}
         )
     else:
         monitor_view.show(display.console(), seen)
     if open_report:
         path = reports.download_monitor(session, model)
-        click.echo(path, err=as_json)
+        about = reports.subject(path)
+        click.echo(f"{about}: {path}" if about else path, err=as_json)
         reports.show(path)
 
 
+def _seen(session: Session, model: str, since: str) -> monitor_view.Seen:
+    """What is known of the version in service; before the first look at it, of the version that was looked at last."""
+    from tidemill_cli import monitor_view
+
+    version = session.registry.alias(model, "champion")
+    found = session.monitoring.points(model, version, WINDOWS, since, shadow=False)
+    points, decisions = tuple(reversed(found)), tuple(session.monitoring.decisions(model, WINDOWS, since))
+    if points or version is None:
+        return monitor_view.Seen(model, version, points, decisions)
+    moves = [event for event in session.registry.audit(model) if (event.alias, event.version) == ("champion", version)]
+    others = session.monitoring.points(model, None, WINDOWS, since, shadow=False)
+    before = tuple(one for one in reversed(others) if one.version == others[0].version)
+    return monitor_view.Seen(model, version, (), decisions, max((one.at for one in moves), default=None), before)
+
+
 def _look(session: Session, model: str) -> None:
-    """Have the model looked at now. Raises TidemillError with the state machine's words when that fails."""
+    """Have the model looked at now.
+
+    Raises NotFound when no version is in service, TidemillError with the state machine's words when the look fails.
+    """
     import uuid
 
     from tidemill_cli import follow
 
+    if session.registry.alias(model, "champion") is None:
+        raise NotFound(
+            f"model {model!r} has no version in service to look at: "
+            f"`tidemill promote {model} --version N` puts one there"
+        )
     name = f"by-hand-{uuid.uuid4().hex}"
     session.executions.start(session.output("MonitoringStateMachine"), name, {"model": model})
     follow.result(session, "MonitoringStateMachine", name, STAGES, display.console(error=True))

@@ -58,7 +58,7 @@ class Records:
 @pytest.fixture
 def watched(world):
     """A world whose churn version 2 is in service and has moved."""
-    world.registry.alias_of["churn"]["champion"] = 2
+    world.register(2)
     decisions = (
         Decision("d1", "churn", 2, "2026-11-24T00:05:00Z", "drift", "alert", True, "tenure has moved", "x"),
         Decision("d2", "churn", 2, "2026-11-24T00:05:00Z", "drift", "retrain", False, "one ran 2 h ago", "x"),
@@ -87,11 +87,89 @@ def test_decisions_say_what_was_done_and_what_was_not(watched):
     assert "one ran 2 h ago" in out
 
 
-def test_only_the_version_in_service_is_shown_and_not_what_nobody_got(watched):
-    watched.registry.alias_of["churn"]["champion"] = 3
+def decided(number, action, acted, reason, *findings, **more):
+    at = f"2026-11-24T00:{number:02d}:00Z"
+    return Decision(
+        f"{action}{number}", "churn", 2, at, "drift", action, acted, reason, at, findings or (MOVED,), **more
+    )
+
+
+def test_decisions_about_the_same_are_told_once_with_what_was_done_and_what_was_not_repeated(watched):
+    rests = f"the rule has acted on it within 24 hours: {MOVED.sentence}"
+    problem = "not everybody was told: the webhook https://hooks.test was not told: it answered 404"
+    watched.monitoring.made = (
+        decided(30, "alert", False, rests.replace(MOVED.sentence, SLOW.sentence), SLOW),
+        decided(20, "alert", False, rests),
+        decided(20, "retrain", False, rests),
+        decided(10, "alert", False, rests),
+        decided(5, "alert", True, MOVED.sentence, MOVED, SLOW, problem=problem),
+        decided(5, "retrain", True, MOVED.sentence, retraining="ab12cd34" * 4),
+    )
     _, out, _ = watched.tidemill("monitor", "churn")
-    assert out.startswith("nothing has been seen of churn yet (version 3 is in service)")
-    assert watched.monitoring.asked == [("churn", 3, "", False)]
+    lines = [" ".join(line.split()) for line in out.partition("decisions\n")[2].splitlines()]
+    assert lines[1:-1] == [
+        "2026-11-24 00:30:00 2 95% of the calls took up to 1,200 ms; tenure has moved: index 0.61 "
+        "alerted at 2026-11-24 00:05:00",
+        problem,
+        "no alert again: the rule has acted on it within 24 hours (3 times)",
+        "training at 2026-11-24 00:05:00, retraining ab12cd34",
+        "no retrain again: the rule has acted on it within 24 hours",
+    ]
+
+
+def test_a_window_by_rows_says_whose_outcomes_it_is_measured_on(watched):
+    watched.monitoring.kept = (point(24, 0.02, parts="2026-11-23T04=1"),)
+    assert "measured on 300 outcomes of its hours" in watched.tidemill("monitor", "churn")[1]
+
+
+def test_a_window_without_calls_has_no_latency_and_no_price(watched):
+    silent = ServiceFigures(0, 0, 0, None, None, None, None, None, 61.0)
+    watched.monitoring.kept = (point(24, 0.0, features=(), quality=(), service=silent),)
+    out = watched.tidemill("monitor", "churn")[1]
+    assert "calls" in out
+    assert "latency" not in out
+    assert "price" not in out
+
+
+def test_only_the_version_in_service_is_shown_and_not_what_nobody_got(watched):
+    watched.monitoring.kept = (point(25, 0.9, MOVED, version=3), *watched.monitoring.kept)
+    assert watched.tidemill("monitor", "churn")[1].startswith("churn version 2 · needs attention")
+    assert watched.monitoring.asked == [("churn", 2, "", False)]
+
+
+def test_a_new_champion_is_told_of_with_what_was_last_seen_of_the_one_before(watched):
+    watched.register(3)
+    lines = watched.tidemill("monitor", "churn")[1].splitlines()
+    assert lines[0] == (
+        "churn: version 3 is in service since 2026-11-24 09:00:00, and has not been looked at yet: "
+        "tidemill monitor churn --look"
+    )
+    assert lines[1] == "what was last seen is of version 2:"
+    assert lines[3] == "churn version 2 · needs attention"
+    assert json.loads(watched.tidemill("monitor", "churn", "--json")[1])["points"] == []
+
+
+def test_a_model_that_nobody_has_looked_at_says_so(watched):
+    watched.monitoring = Records()
+    out = watched.tidemill("monitor", "churn")[1]
+    assert out.startswith("nothing has been seen of churn yet (version 2 is in service since 2026-11-24 09:00:00)")
+
+
+@pytest.mark.parametrize("options", [(), ("--look",), ("--json",)])
+def test_a_model_that_there_is_not_is_refused(watched, options):
+    code, out, err = watched.tidemill("monitor", "nosuch", *options)
+    assert code == 1
+    assert "there is no model 'nosuch'" in out + err
+    assert "has been seen" not in out
+    assert watched.executions.started == []
+
+
+def test_a_look_at_a_model_with_nothing_in_service_is_refused(watched):
+    del watched.registry.alias_of["churn"]["champion"]
+    code, _, err = watched.tidemill("monitor", "churn", "--look")
+    assert code == 1
+    assert "model 'churn' has no version in service to look at" in err
+    assert watched.executions.started == []
 
 
 @pytest.mark.parametrize(
@@ -146,6 +224,11 @@ def test_a_look_that_fails_says_where(watched, a_step):
     code, _, err = watched.tidemill("monitor", "churn", "--look")
     assert code == 1
     assert "summarize: no such bucket" in err
+    cause = 'monitor: {"errorMessage": "the spec names no window", "errorType": "SpecError", "stackTrace": ["line 1"]}'
+    watched.executions.looks = [([a_step("Watch")], ("FAILED", "LookFailed", cause))]
+    _, _, err = watched.tidemill("monitor", "churn", "--look")
+    assert "monitor: the spec names no window" in err
+    assert "stackTrace" not in err
 
 
 def test_open_downloads_the_report(watched, monkeypatch):
@@ -154,9 +237,15 @@ def test_open_downloads_the_report(watched, monkeypatch):
     code, _, err = watched.tidemill("monitor", "churn", "--open")
     assert code == 1
     assert "`tidemill monitor churn --look` looks at it now" in err
-    watched.objects.put("tidemill-artifacts", keys.monitor_report("churn"), b"<html>")
-    assert watched.tidemill("monitor", "churn", "--open")[0] == 0
-    assert shown[0].read_bytes() == b"<html>"
+    watched.objects.put(
+        "tidemill-artifacts",
+        keys.monitor_report("churn"),
+        b"<title>churn version 1 \xc2\xb7 Steady \xc2\xb7 Tidemill</title>",
+    )
+    code, out, _ = watched.tidemill("monitor", "churn", "--open")
+    assert code == 0
+    assert out.splitlines()[-1].startswith("churn version 1 · Steady: ")
+    assert shown[0].read_bytes().startswith(b"<title>")
 
 
 def test_sparkline_scales_to_its_own_values_and_leaves_gaps():
