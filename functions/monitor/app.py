@@ -33,9 +33,10 @@ def monitor(due: Due, memory_mb: int, models: MonitoredModels, spent: Expense) -
 def report(due: Due, models: MonitoredModels) -> None:
     """Write the report anew, after it has been decided what is done about what was seen."""
     model, seen = due.model, models.records
-    points, decided, rollout = seen.points(model), seen.decisions(model), models.newest_rollout(model)
-    known = Known.of(model, models.versions, models.champion(model))
-    html = monitor_report.render(model, points, decided, known.reference, known.profile, due.at, rollout)
+    points, decided = seen.points(model), seen.decisions(model)
+    champion, rollout = models.champion(model), models.newest_rollout(model)
+    known = Known.of(model, models.versions, champion)
+    html = monitor_report.render(model, points, decided, known.reference, known.profile, due.at, rollout, champion)
     models.put_report(model, html)
 
 

@@ -345,3 +345,11 @@ def test_without_a_call_there_is_no_picture_of_latency():
     assert "Latency, median and 95%–" in read.text
     assert "Known outcomes–" in read.text
     assert "latency" in page().specs
+
+
+def test_a_new_champion_is_what_the_page_is_about_as_soon_as_it_was_looked_at():
+    begun = replace(point(9, version=3), rows=5, sufficient=False)
+    drawn = Page(render("churn", (*POINTS, begun), (), REFERENCE, PROFILE, NOW, None, 3))
+    assert drawn.headings[0] == "churn version 3 was asked too little to judge it: 5 predictions."
+    unseen = Page(render("churn", POINTS, (), REFERENCE, PROFILE, NOW, None, 3))
+    assert unseen.headings[0].startswith("churn version 2 ")

@@ -48,6 +48,7 @@ def render(
     profile: Profile | None,
     now: str,
     rollout: Rollout | None,
+    champion: int | None = None,
 ) -> str:
     """The monitor report as the text of `report.html`.
 
@@ -62,8 +63,9 @@ def render(
     profile : the training table's, of the version in service
     now : when the page is made
     rollout : the newest one, under way or ended
+    champion : the version in service; the page is about it as soon as it has a window
     """
-    seen = watched(model, points, decisions, reference, profile, now, rollout)
+    seen = watched(model, points, decisions, reference, profile, now, rollout, champion)
     sections = [section for section in (builder(seen) for builder in _SECTIONS) if section]
     title = f"{seen.name} · {STATE_WORDS[seen.state]} · Tidemill"
     return page.document(title, seen.state, _head(seen), sections)

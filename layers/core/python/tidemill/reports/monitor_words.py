@@ -209,10 +209,12 @@ def watched(
     profile: Profile | None,
     now: str,
     rollout: Rollout | None,
+    champion: int | None = None,
 ) -> Watched:
     """Sort what is known: the version in service with its history, and the others beside it."""
     ordered = sorted(points, key=lambda point: (point.end, point.start))
-    version = _in_service(ordered, rollout)
+    looked_at = any(point.version == champion and not point.shadow for point in ordered)
+    version = champion if looked_at else _in_service(ordered, rollout)
     newest: Mapping[tuple[int, bool], MonitorPoint] = {(point.version, point.shadow): point for point in ordered}
     return Watched(
         model,
