@@ -475,6 +475,13 @@ def test_a_window_without_predictions_has_no_measured_quality(stock: Stock, seri
     assert [finding.kind for finding in renewed[silent.end].findings] == ["staleness"]
 
 
+def test_a_window_of_refused_calls_has_no_measured_quality(stock: Stock, series: Kept) -> None:
+    stock.add(hour(4), [Capture("r", at(4), "churn", 0, {}, None, status=400, error="no such field", ms=1.0)])
+    stock.label(hour(4), labels(4), at(4, 50))
+    (point,) = look(stock, series, at(5))
+    assert (point.rows, point.quality) == (0, ())
+
+
 def test_a_window_of_rows_says_that_its_labels_are_those_of_its_hours(stock: Stock, series: Kept) -> None:
     stock.add(hour(4), asked(4, rows=700))
     stock.label(hour(4), labels(4, flipped=0.4, rows=700), at(4, 35))

@@ -84,6 +84,16 @@ def test_a_window_of_too_few_rows_neither_ends_a_series_nor_goes_on_with_it() ->
     assert not errors.acted
 
 
+def test_windows_by_rows_with_the_same_labels_are_no_series() -> None:
+    rule = replace(ALERT, windows=2, when=("quality",))
+    worse = finding("roc_auc", "quality")
+    first, second = (replace(point(hours, worse), parts="2026-03-04T11=1", labels="a") for hours in (-0.5, 0))
+    (same,) = decide(second, rule, (first,))
+    assert not same.acted
+    (other,) = decide(replace(second, labels="b"), rule, (first,))
+    assert other.acted
+
+
 def test_the_series_of_another_version_does_not_count() -> None:
     (decision,) = decide(point(0, finding()), replace(ALERT, windows=2), (replace(point(-1, finding()), version=2),))
     assert not decision.acted

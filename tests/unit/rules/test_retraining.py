@@ -170,6 +170,13 @@ def test_the_window_of_a_rule_follows_from_the_policy() -> None:
     assert (drifted.findings, drifted.reason, drifted.by) == ((EVIDENCE,), "age has moved", "tidemill")
 
 
+def test_drift_that_was_found_before_its_window_had_ended_began_with_that_window() -> None:
+    early = replace(DECISION, findings=(replace(EVIDENCE, since=at(-2.5)),))
+    assert retraining.by_rule(early, POINTS, replace(OPTIONS, data="drifted_plus_old"), 9).start == at(-3)
+    long_ago = replace(DECISION, findings=(replace(EVIDENCE, since=at(-20)),))
+    assert retraining.by_rule(long_ago, POINTS, replace(OPTIONS, data="drifted_plus_old"), 9).start == at(-20)
+
+
 def test_drift_without_a_beginning_began_with_its_window() -> None:
     lately = replace(DECISION, findings=(replace(EVIDENCE, since=None),))
     assert retraining.by_rule(lately, POINTS, replace(OPTIONS, data="drifted_plus_old"), 9).start == at(-2)

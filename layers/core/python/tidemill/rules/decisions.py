@@ -157,6 +157,8 @@ def _lasts(finding: Finding, point: MonitorPoint, series: Sequence[MonitorPoint]
             break
         if finding.kind in STATISTICAL and not earlier.sufficient:
             continue
+        if finding.kind == "quality" and point.by_rows and earlier.labels == point.labels:
+            continue  # windows by rows of the same hours have the same labels, which say it once
         if not any(_alike(finding, one) and _matches(rule, one) for one in earlier.findings):
             return False
         counted += 1

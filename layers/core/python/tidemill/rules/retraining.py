@@ -288,9 +288,14 @@ def not_enough(asked: Retraining, rows: int, options: RetrainingOptions) -> str:
 
 
 def _began(decision: Decision, points: Iterable[MonitorPoint]) -> str | None:
-    """The start of the first window of the series that the evidence is part of."""
+    """The start of the first window of the series that the evidence is part of.
+
+    A window that was looked at before it had ended may have been taken over by the next one, which began as it did.
+    """
     since = min((finding.since for finding in decision.findings if finding.since), default=None)
-    return min((point.start for point in points if point.end == (since or decision.point)), default=since)
+    later = ((point.end, point.start) for point in points if point.end >= (since or decision.point))
+    start = min(later, default=("", since))[1]
+    return min(start, since) if start and since else start
 
 
 def _days_before(moment: str, days: float) -> str:
