@@ -172,6 +172,26 @@ def test_a_share_of_the_traffic_has_windows_of_its_own(
     ]
 
 
+def test_another_kind_of_window_counts_from_the_next_look_on(
+    look: Callable[..., dict[str, Any]], objects: Objects, records: MonitoringRecords, model: int
+) -> None:
+    ask(objects, "2026-03-04T04", lowest=50)
+    look("2026-03-04T04:40:00Z", force=True)
+    objects.put(ARTIFACTS, keys.project_spec(MODEL), b'{"monitor": {"window": {"rows": 300}}}')
+    look("2026-03-04T04:45:00Z", force=True)
+    point = records.newest_point(MODEL)
+    assert point is not None
+    assert (point.rows, point.by_rows, point.end) == (400, True, "2026-03-04T04:40:01Z")
+    # the window of time was looked at early, and the one by rows has taken its place
+    assert {item.since for item in point.findings} == {"2026-03-04T04:40:00Z"}
+    assert [each.end for each in records.points(MODEL, model) if each.rows] == [point.end]
+    objects.delete(ARTIFACTS, keys.project_spec(MODEL))  # type: ignore[arg-type]
+    look("2026-03-04T04:50:00Z", force=True)
+    again = records.newest_point(MODEL)
+    assert again is not None
+    assert (again.rows, again.by_rows, again.end) == (400, False, "2026-03-04T04:50:00Z")
+
+
 def test_a_version_of_former_times_is_looked_at_too(
     look: Callable[..., dict[str, Any]], objects: Objects, records: MonitoringRecords, model: int
 ) -> None:
