@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import click
 
 from tidemill import keys
 from tidemill_cli.session import Session
+
+
+class Table(click.Path):
+    """A file that can be uploaded: it exists, and can be read more than once, as a pipe cannot."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The file's path."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not path.is_file():
+            self.fail(
+                f"{str(path)!r} is a pipe or a device, and a file is needed: write the table to one, named as what it "
+                "is (customers.csv), and give that",
+                param,
+                ctx,
+            )
+        return path
+
+
+TABLE = Table()
 
 
 @dataclass(frozen=True)

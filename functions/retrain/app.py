@@ -24,7 +24,8 @@ def retrain(asked: Retraining, material: Material, work: Path) -> Retraining:
     asked = replace(asked, start=retraining.window_start(asked, declared.retraining))
     found = material.known(asked)
     rows = retraining_table.usable(found.rows, found.classes)
-    asked = replace(asked, labels=found.labels, problem=retraining.not_enough(asked, len(rows), declared.retraining))
+    problem = retraining.not_enough(asked, len(rows), declared.retraining, found.unjoined)
+    asked = replace(asked, labels=found.labels, problem=problem)
     if asked.problem:
         return asked
     accepted, profile = material.accepted(asked.model, found.dataset_version, work)

@@ -18,11 +18,12 @@ from tidemill import keys
 from tidemill.aws import retraining
 from tidemill.aws.conclusion import RunPapers
 from tidemill.aws.monitoring_files import MonitoringFiles
+from tidemill.aws.monitoring_records import MonitoringRecords
 from tidemill.aws.objects import Objects
 from tidemill.aws.registry import Registry
 from tidemill.aws.retraining_records import RetrainingRecords
 from tidemill.contracts import ColumnProfile, DatasetRef, Profile, Reading, Run, from_json, to_json
-from tidemill.monitoring_contracts import Labelled, PastTraining, Retraining
+from tidemill.monitoring_contracts import Labelled, PastTraining, Retraining, WatchState
 from tidemill.rules.retraining import allowed
 from tidemill.spec import RetrainingOptions
 
@@ -183,6 +184,19 @@ def test_too_few_new_rows_are_a_problem_and_no_run(
     assert "2 new labelled predictions" in made.problem
     assert list(objects.list(DATA, "incoming/")) == []
     assert run(app, ASKED) == made
+
+
+def test_outcomes_that_no_look_has_joined_are_not_asked_for_again(
+    app: ModuleType, objects: Objects, registry: Registry, records: RetrainingRecords, table: str
+) -> None:
+    files = MonitoringFiles(ARTIFACTS, objects)
+    ledger = files.put_ledger("churn", "2026-03-04T06:00:00Z", "a", [{"id": "p1", "actual": "Yes"}])
+    made = run(app, begun(records, registry))
+    assert "`tidemill monitor churn --look`" in made.problem
+    watched = MonitoringRecords(registry._dynamodb, table)
+    assert watched.swap_watch_state(WatchState("churn", "2026-03-04T06:10:00Z", ledger=ledger), None)
+    made = run(app, begun(records, registry, id="b" * 32))
+    assert "upload actuals with `tidemill actuals`" in made.problem
 
 
 def test_a_project_without_an_accepted_table_has_nothing_to_go_by(

@@ -275,14 +275,14 @@ def test_outcomes_come_late_in_parts_and_out_of_order_and_the_last_upload_counts
     assert files.labelled_hours(MODEL).keys() == {HOURS[0]}
     state = records.watch_state(MODEL)
     assert state is not None
-    assert [key.rpartition("-")[2] for key in state.waiting] == ["b.jsonl.gz"]
+    assert ([key.rpartition("-")[2] for key in state.waiting], state.unfound) == (["b.jsonl.gz"], 1)
 
     put(objects, [capture(99, HOURS[2])])
     assert look(summarize, f"{HOURS[2]}:40:00Z") == (1, 1)
     assert outcomes(files, HOURS[2]) == {("p99", False): "Yes"}
     state = records.watch_state(MODEL)
     assert state is not None
-    assert state.waiting == ()
+    assert (state.waiting, state.unfound) == ((), 0)
     assert [row["id"] for row in files.newest_labelled(MODEL, 2)] == ["p99", "p5"]
     assert len(files.ledger_files(MODEL)) == 3
 
@@ -370,6 +370,29 @@ def test_outcomes_of_predictions_that_are_too_old_are_not_looked_for(
     state = records.watch_state(MODEL)
     assert state is not None
     assert state.waiting == ()
+
+
+def test_how_many_outcomes_wait_for_their_predictions_is_kept(
+    summarize: ModuleType, objects: Objects, model: int, files: MonitoringFiles, records: MonitoringRecords
+) -> None:
+    def unfound() -> int:
+        state = records.watch_state(MODEL)
+        assert state is not None
+        return state.unfound
+
+    put(objects, map(capture, range(3)))
+    told = [{"id": name, "actual": "Yes"} for name in ("p1", "p98", "p99")]
+    files.put_ledger(MODEL, f"{HOURS[0]}:40:00Z", "a", told)
+    look(summarize, f"{HOURS[0]}:45:00Z")
+    assert unfound() == 2
+    files.put_ledger(MODEL, f"{HOURS[0]}:46:00Z", "b", [{"id": "p97", "actual": "Yes"}])
+    look(summarize, f"{HOURS[0]}:50:00Z")
+    assert unfound() == 3
+    look(summarize, f"{HOURS[0]}:51:00Z", force=True)
+    assert unfound() == 3
+    put(objects, [capture(99, HOURS[1])])
+    look(summarize, f"{HOURS[1]}:50:00Z")
+    assert unfound() == 2
 
 
 def test_answers_of_reviewers_are_outcomes(

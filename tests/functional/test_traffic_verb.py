@@ -87,6 +87,7 @@ def test_clear_gives_the_champion_everything_again(tidemill: Command) -> None:
         (("--split", "2=1.1"), "from 0 to 1"),
         (("--split", "2=nan"), "from 0 to 1"),
         (("--split", "2=0.1", "--split", "2=0.2"), "twice"),
+        (("--shadow", "3=0.5", "--shadow", "2=0.5"), "--shadow is given twice"),
         (("--split", "2=0.6", "--split", "3=0.6"), "add up to at most 1"),
         (("--split", "7=0.1"), "has no version 7"),
         (("--split", "1=0.1"), "version 1 is the champion"),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidemill import keys
-from tidemill_cli import display
+from tidemill import keys, spec
+from tidemill_cli import display, uploads
 from tidemill_cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ POLL_SECONDS, LOOKS = 1.0, 300
 
 
 @click.command(short_help="Tell what the true outcomes of predictions were.")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=uploads.TABLE)
 @click.option("--model", required=True, metavar="NAME", help="The model that made the predictions.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, everything else on stderr.")
 @pass_session
@@ -42,14 +42,11 @@ def command(session: Session, file: Path, model: str, as_json: bool) -> None:
     \b
     Exit codes: 0 some rows can be used, 2 the file was refused, 1 anything else.
     """
-    from tidemill_cli import uploads
-
     uploaded = uploads.upload(session, file, keys.actuals(keys.check_project(model), file.name))
-    click.echo(f"{file} is uploaded to {uploaded.place}", err=True)
     brought = wait(lambda: session.monitoring.upload(uploaded.run_id), time.sleep)
     if brought is None:
         raise click.ClickException(
-            f"the file has not been read within {POLL_SECONDS * LOOKS / 60:g} minutes: "
+            f"{uploaded.place} has not been read within {POLL_SECONDS * LOOKS / 60:g} minutes: "
             "`tidemill logs --stage actuals` may say why"
         )
     if as_json:
@@ -57,6 +54,7 @@ def command(session: Session, file: Path, model: str, as_json: bool) -> None:
     if not brought.rows:
         click.echo(f"{click.style('REFUSED', fg='red', bold=True)}: {'; '.join(brought.problems)}", err=True)
         raise click.exceptions.Exit(REFUSED)
+    click.echo(f"{file} is uploaded to {uploaded.place}", err=True)
     for problem in brought.problems:
         click.echo(f"! {problem}", err=True)
     if not as_json:
@@ -64,7 +62,18 @@ def command(session: Session, file: Path, model: str, as_json: bool) -> None:
             f"{brought.rows - brought.refused:,} of {brought.rows:,} outcomes ({brought.actual_column}) are kept; they "
             f"are joined to predictions by {brought.by_column} at the next look at the model"
         )
+        days = _label_days(session, model)
+        click.echo(
+            f"One whose prediction is not known waits for it, up to {days:g} days: after a look, "
+            f"`tidemill monitor {model}` says how many do"
+        )
         click.echo(f"Look now:  tidemill monitor {model} --look", err=True)
+
+
+def _label_days(session: Session, model: str) -> float:
+    from tidemill.aws import project_specs
+
+    return spec.parse(project_specs.document(session.artifact_bucket, session.objects, model)).monitor.label_days
 
 
 def wait(read: Callable[[], ActualsUpload | None], sleep: Callable[[float], None]) -> ActualsUpload | None:

@@ -17,7 +17,8 @@ def command(session: Session, run: str | None, reason: str, as_json: bool) -> No
     """Approve the model of RUN (an id or its first characters): when as many people as the project asks for have, it
     is deployed.
 
-    Without RUN, what waits for a decision is listed. Look at a run with `tidemill run` or `tidemill open` first.
+    Without RUN, what waits for a decision is listed, each with the command that approves it. Look at a run with
+    `tidemill run` or `tidemill open` first.
     Projects ask for an approval by the spec's field approval.mode. Nobody decides about a run of their own, and
     everybody once.
 
@@ -76,3 +77,5 @@ def _list(session: Session, as_json: bool) -> None:
             for one in waiting
         ]
         display.console().print(display.table(columns, rows, right=("version",)))
+        for one in waiting:
+            click.echo(f'Approve it with: tidemill approve {one.approval.run_id[:8]} --reason "..."', err=True)

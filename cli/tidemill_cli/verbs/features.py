@@ -12,7 +12,7 @@ import click
 
 from tidemill import keys
 from tidemill.contracts import Concluded
-from tidemill_cli import display, figures
+from tidemill_cli import display, figures, uploads
 from tidemill_cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def command(context: click.Context, session: Session, as_json: bool) -> None:
 
 @command.command("put", short_help="Add a table to a feature set, and make the set if there is none.")
 @click.argument("name")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=uploads.TABLE)
 @click.option("--key", metavar="COLUMN", help="The column that names the entity; needed for a new set.")
 @click.option(
     "--time", metavar="COLUMN", help="The column that says since when a row is known; a set with one keeps its history."
@@ -91,7 +91,7 @@ def put(
 
     Exit codes: 0 the table is stored, 2 it was refused, 1 anything else.
     """
-    from tidemill_cli import feature_sets, uploads
+    from tidemill_cli import feature_sets
 
     feature_sets.declare(session, keys.check_project(name), key, time, personal_data)
     stderr = display.console(error=True)

@@ -50,12 +50,27 @@ def command(session: Session, model: str, look: bool, since: str | None, open_re
     if look:
         _look(session, model)
     seen = _seen(session, model, since or "")
+    state = session.monitoring.watch_state(model)
+    unfound = state.unfound if state else 0
     if as_json:
         display.document(
-            {"model": model, "version": seen.version, "points": list(seen.points), "decisions": list(seen.decisions)}
+            {
+                "model": model,
+                "version": seen.version,
+                "points": list(seen.points),
+                "decisions": list(seen.decisions),
+                "waiting_outcomes": unfound,
+            }
         )
     else:
         monitor_view.show(display.console(), seen)
+        if unfound:
+            wait = (
+                "1 outcome waits for its prediction"
+                if unfound == 1
+                else f"{unfound:,} outcomes wait for their predictions"
+            )
+            click.echo(f"{wait}: no answer of the model that has been counted has the id or the key")
     if open_report:
         path = reports.download_monitor(session, model)
         about = reports.subject(path)

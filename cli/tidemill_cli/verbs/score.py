@@ -8,14 +8,14 @@ import click
 
 from tidemill import keys
 from tidemill.contracts import Concluded, Merged
-from tidemill_cli import display
+from tidemill_cli import display, uploads
 from tidemill_cli.session import Session, pass_session
 
 REFUSED = 2
 
 
 @click.command(short_help="Score a table of any size, through the bucket.")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=uploads.TABLE)
 @click.option("--model", required=True, metavar="NAME", help="The model; its champion scores the table.")
 @click.option(
     "--out",
@@ -41,7 +41,7 @@ def command(session: Session, file: Path, model: str, out: Path | None, as_json:
     \b
     Exit codes: 0 the table is scored, 2 it was refused, 1 anything else.
     """
-    from tidemill_cli import scoring, uploads
+    from tidemill_cli import scoring
 
     if out is not None and not out.absolute().parent.is_dir():
         raise click.BadParameter(f"the folder {out.parent} does not exist: make it first", param_hint="--out")

@@ -17,6 +17,7 @@ from tidemill_cli.session import Session, pass_session
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tidemill.contracts import Signature
     from tidemill_cli.rows_file import Rows
     from tidemill_cli.simulation import Replayed
 
@@ -102,7 +103,7 @@ def command(
     sent = simulation.changed([known[place] for place in places], changes, signature.accepted, seed)
     outcomes = None if no_labels else _column(table, target, places)
     if outcomes is None and not no_labels:
-        click.echo(f"{file} has no column {target!r}, so no outcome will be told", err=True)
+        click.echo(f"{_untold(signature, target, file)}, so no outcome will be told", err=True)
     keys_of_rows = _column(table, key_column, places)
     if key_column is not None and keys_of_rows is None:
         raise InputRefused(f"{file} has no column {key_column!r} for --key; it has: {', '.join(table.header)}")
@@ -137,6 +138,14 @@ def command(
     _say(model, done, time.monotonic() - begun, as_json)
 
 
+def _untold(signature: Signature, target: str | None, file: Path) -> str:
+    """Why there are no outcomes to tell."""
+    if target is not None:
+        return f"{file} has no column {target!r}"
+    way_out = " (--target names a column that says true or false)" if signature.task == "anomaly_detection" else ""
+    return f"the model {signature.model} has no target{way_out}"
+
+
 def _column(table: Rows, name: str | None, places: Sequence[int]) -> list[str] | None:
     if name is None or name not in table.header:
         return None
@@ -145,14 +154,14 @@ def _column(table: Rows, name: str | None, places: Sequence[int]) -> list[str] |
 
 
 class _Progress:
-    """Tells how far the sending is, each tenth of the rows."""
+    """Tells how far the sending is, each tenth of the rows, to whoever watches it on a terminal."""
 
     def __init__(self, console: Console, rows: int) -> None:
         self._console, self._rows, self._said = console, rows, 0
 
     def __call__(self, done: Replayed) -> None:
         tenth = 10 * done.rows // self._rows
-        if tenth > self._said and self._rows >= 100:
+        if tenth > self._said and self._rows >= 100 and self._console.is_terminal:
             self._said = tenth
             self._console.print(f"{done.rows:,} of {self._rows:,} rows")
 

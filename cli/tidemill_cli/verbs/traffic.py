@@ -50,9 +50,11 @@ SHARE = VersionShare()
 )
 @click.option(
     "--shadow",
+    "shadows",
     type=SHARE,
+    multiple=True,
     metavar="VERSION=SHARE",
-    help="A version that gets copies of a share of the calls; what it says is recorded and given to nobody.",
+    help="The one version that gets copies of a share of the calls; what it says is recorded and given to nobody.",
 )
 @click.option("--experiment", metavar="NAME", help="The name of the A/B test that the records of the calls carry.")
 @click.option("--clear", is_flag=True, help="Give the champion all calls again, except for what else is said.")
@@ -63,7 +65,7 @@ def command(
     session: Session,
     model: str,
     split: tuple[tuple[int, float], ...],
-    shadow: tuple[int, float] | None,
+    shadows: tuple[tuple[int, float], ...],
     experiment: str | None,
     clear: bool,
     reason: str | None,
@@ -83,7 +85,9 @@ def command(
     """
     if len({version for version, _ in split}) < len(split):
         raise click.UsageError("--split names a version twice: give each one share")
-    if split or shadow or clear or experiment is not None:
+    if len(shadows) > 1:
+        raise click.UsageError("--shadow is given twice: one version at a time gets copies")
+    if split or shadows or clear or experiment is not None:
         from tidemill.aws.traffic_records import spread
 
         spread(
@@ -91,7 +95,7 @@ def command(
             session.traffic,
             model,
             shares=dict(split) if split else None,
-            shadow=shadow,
+            shadow=shadows[0] if shadows else None,
             experiment=experiment,
             clear=clear,
             actor=session.actor,

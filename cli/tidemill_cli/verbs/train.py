@@ -10,7 +10,7 @@ import click
 from tidemill import keys
 from tidemill.contracts import RunDocument
 from tidemill.errors import TidemillError
-from tidemill_cli import display
+from tidemill_cli import display, uploads
 from tidemill_cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ GOES_ON = "the run goes on by itself"
 
 
 @click.command(short_help="Upload a table, train on it, put the model behind the endpoint.")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=uploads.TABLE)
 @click.option("--project", required=True, metavar="NAME", help="The project; its model has the same name.")
 @click.option("--target", metavar="COLUMN", help="The column to predict; kept in the project's spec.")
 @click.option(
@@ -84,7 +84,7 @@ def _train(
     follow: bool,
     as_json: bool,
 ) -> RunDocument:
-    from tidemill_cli import project_spec, run_records, run_summary, training, uploads
+    from tidemill_cli import project_spec, run_records, run_summary, training
 
     run_id = source = ""
     change = None

@@ -56,6 +56,10 @@ def tell(tmp_path, monkeypatch):
 
                 return Head(key, 1, "e1", "2026-03-04T05:06:07Z", "v1")
 
+            def get(self, bucket, key):
+                assert key == keys.project_spec("churn")
+                return b'{"monitor": {"label_days": 7}}'
+
         session.__dict__ |= {"objects": Objects(), "monitoring": monitoring}
         monkeypatch.setattr(Session, "output", lambda self, name: "tidemill-data")
         monkeypatch.setattr(actuals.time, "sleep", lambda seconds: None)
@@ -72,12 +76,13 @@ def test_the_file_is_uploaded_and_what_it_brought_is_told(tell):
     assert "8 of 10 outcomes (Churn) are kept" in result.stdout
     assert "! 2 rows have no value in 'Churn'" in result.stderr
     assert "tidemill monitor churn --look" in result.stderr
+    assert "waits for it, up to 7 days" in result.stdout
 
 
 def test_a_refused_file_ends_with_2(tell):
     result, _ = tell(Monitoring(brought(0, 0, "the table has no column 'prediction_id'")))
     assert result.exit_code == 2
-    assert "REFUSED: the table has no column 'prediction_id'" in result.stderr
+    assert result.stderr == "REFUSED: the table has no column 'prediction_id'\n"
 
 
 def test_json_is_the_record(tell):

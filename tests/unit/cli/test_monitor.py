@@ -13,6 +13,7 @@ from tidemill.monitoring_contracts import (
     MonitorPoint,
     QualityFigure,
     ServiceFigures,
+    WatchState,
 )
 from tidemill_cli import monitor_view
 from tidemill_cli.times import Moment
@@ -45,7 +46,7 @@ class Records:
     """Points and decisions as the registry gives them: newest first."""
 
     def __init__(self, points=(), decisions=()):
-        self.kept, self.made, self.asked = points, decisions, []
+        self.kept, self.made, self.asked, self.state = points, decisions, [], None
 
     def points(self, model, version=None, limit=200, since="", shadow=None):
         self.asked.append((model, version, since, shadow))
@@ -53,6 +54,9 @@ class Records:
 
     def decisions(self, model, limit=200, since=""):
         return list(self.made)
+
+    def watch_state(self, model):
+        return self.state
 
 
 @pytest.fixture
@@ -65,6 +69,13 @@ def watched(world):
     )
     world.monitoring = Records((point(24, 0.61, SLOW, MOVED), point(23, 0.3, MOVED), point(22, 0.02)), decisions)
     return world
+
+
+def test_how_many_outcomes_wait_for_their_predictions_is_told(watched):
+    assert "wait for their predictions" not in watched.tidemill("monitor", "churn")[1]
+    watched.monitoring.state = WatchState("churn", "2026-11-24T00:05:00Z", unfound=1234)
+    assert "1,234 outcomes wait for their predictions" in watched.tidemill("monitor", "churn")[1]
+    assert json.loads(watched.tidemill("monitor", "churn", "--json")[1])["waiting_outcomes"] == 1234
 
 
 def test_newest_window_is_told_in_words_with_the_gravest_finding_first(watched):

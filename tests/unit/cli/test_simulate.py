@@ -1,6 +1,7 @@
 """`tidemill simulate`: what is sent, what is told later, and when."""
 
 import csv
+import dataclasses
 import io
 import itertools
 import json
@@ -256,6 +257,29 @@ def test_a_table_without_outcomes_is_sent_all_the_same(world, customers):
     assert code == 0
     assert "has no column 'Churn', so no outcome will be told" in err
     assert not world.objects.stored
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("clustering", "the model churn has no target, so no outcome will be told"),
+        ("anomaly_detection", "has no target (--target names a column that says true or false), so no outcome"),
+    ],
+)
+def test_a_model_without_a_target_is_told_no_outcomes(world, customers, monkeypatch, task, words):
+    world.api = Api()
+    signature = dataclasses.replace(CHURN, task=task, target=None)
+    monkeypatch.setattr(world.api, "describe", lambda model: Described(signature, 1))
+    code, _, err = world.tidemill("simulate", customers, "--model", "churn")
+    assert code == 0
+    assert words in err
+    assert "None" not in err
+
+
+def test_progress_is_for_a_terminal_alone(world, customers):
+    world.api = Api()
+    code, _, err = world.tidemill("simulate", customers, "--model", "churn", "--rows", 200, "--no-labels")
+    assert (code, err) == (0, "")
 
 
 def test_a_key_column_that_is_not_there_is_named(world, customers):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import pytest
 
@@ -292,6 +293,20 @@ def test_missing_file_is_named(world, tmp_path):
     code, _, err = world.tidemill("train", tmp_path / "nowhere.csv", "--project", "churn")
     assert code == 1
     assert "nowhere.csv" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("train", "--project", "churn"), ("score", "--model", "churn"), ("actuals", "--model", "churn")],
+)
+def test_a_pipe_is_refused_before_anything_is_uploaded(world, tmp_path, arguments):
+    verb, *options = arguments
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    code, _, err = world.tidemill(verb, pipe, *options)
+    assert code == 1
+    assert "is a pipe or a device, and a file is needed" in err
+    assert not world.objects.stored
 
 
 def _running(record):

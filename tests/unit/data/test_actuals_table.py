@@ -126,13 +126,25 @@ def test_rows_that_cannot_be_used_are_counted_and_told(read: Callable[..., Actua
     assert values.problems == ("2 rows have an outcome that is no number, such as 'cheap' in row 2",)
 
 
+@pytest.mark.parametrize("by", ["prediction_id", "key"])
+def test_a_row_whose_time_cannot_be_read_is_left_out_and_told(read: Callable[..., Actuals], by: str) -> None:
+    found = read(f"{by},Churn,time\na,Yes,2026-01-31T09:00:00Z\nb,No,yesterday\nc,No,\n")
+    assert [entry["id" if by == "prediction_id" else "key"] for entry in found.entries] == ["a", "c"]
+    assert found.refused == 1
+    assert found.problems == (
+        "1 row has no time that can be read in 'time', such as 'yesterday' in row 2: write times like "
+        "2026-01-31T12:00:00Z, or leave the column out",
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "signature", "message"),
     [
         ("id,Churn\na,Yes\n", CHURN, "no column 'prediction_id' or 'key' that says which prediction.*it has id, Churn"),
         ("prediction_id,result\na,Yes\n", CHURN, "no column 'Churn' or 'actual' or 'label' that says what happened"),
         ("prediction_id,Churn\na,Maybe\n", CHURN, "none of the 1 rows can be used: 1 row has an outcome"),
-        ("key,Churn,at\na,Yes,soon\n", CHURN, "the column 'at' holds no times"),
+        ("key,Churn,at\na,Yes,soon\n", CHURN, "no time that can be read in 'at', such as 'soon' in row 1: write times"),
+        ("prediction_id,Churn,at\np1,Yes,yesterday\n", CHURN, "no time that can be read in 'at', such as 'yesterday'"),
         ("prediction_id,cluster\na,1\n", dataclasses.replace(CHURN, task="clustering"), "nothing that comes true"),
     ],
 )

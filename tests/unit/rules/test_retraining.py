@@ -200,6 +200,9 @@ def test_a_person_needs_one_new_row_and_a_rule_as_many_as_the_spec_says() -> Non
     asked = Retraining("a" * 32, "churn", at(0), "ada", "hand", "", "all")
     assert retraining.not_enough(asked, 1, OPTIONS) == ""
     assert "tidemill actuals" in retraining.not_enough(asked, 0, OPTIONS)
+    unjoined = retraining.not_enough(asked, 0, OPTIONS, unjoined=True)
+    assert f"`tidemill monitor {asked.model} --look`" in unjoined
+    assert "tidemill actuals" not in unjoined
     backfill = replace(asked, trigger="backfill", start=at(-9), end=at(-8))
     assert f"from {at(-9)} until {at(-8)}" in retraining.not_enough(backfill, 0, OPTIONS)
     assert "min_new_rows" in retraining.not_enough(replace(asked, trigger="rule"), 99, OPTIONS)

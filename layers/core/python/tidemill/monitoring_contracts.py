@@ -7,9 +7,9 @@ once and windows of any length are sums of hours. Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from tidemill.contracts import Status, Task, TopValue
 
@@ -303,8 +303,43 @@ class WatchState:
     ledger: str = ""  #: key of the newest ledger file whose actuals have been joined
     beside: tuple[str, ...] = ()  #: others of the same second as that file that have been joined, too
     waiting: tuple[str, ...] = ()  #: ledger files with actuals whose predictions have not been seen yet
+    unfound: int = 0  #: how many actuals these are
     totals: dict[str, Totals] = field(default_factory=dict)  #: version -> everything that was counted, for counters
     revision: int = 1
+
+
+class LedgerFile(Protocol):
+    """A ledger file as a listing knows it."""
+
+    @property
+    def key(self) -> str:
+        """Its key."""
+
+    @property
+    def modified_at(self) -> str:
+        """When it was written."""
+
+
+File = TypeVar("File", bound=LedgerFile)
+
+
+def unjoined(state: WatchState | None, files: Sequence[File]) -> tuple[str, list[File]]:
+    """When the newest joined ledger file was written, and the files that have not been joined, in the order in which
+    they were written.
+
+    That is not the order of their uploads: a large file is read longer than a small one that came later.
+
+    Parameters
+    ----------
+    state
+        how far the watching has come; None: the model has not been looked at yet.
+    files
+        all ledger files of the model.
+    """
+    joined = {state.ledger, *state.beside} if state else set()
+    mark = next((file.modified_at for file in files if state and file.key == state.ledger), "")
+    new = [file for file in files if file.modified_at > mark or (file.modified_at == mark and file.key not in joined)]
+    return mark, sorted(new, key=lambda file: (file.modified_at, file.key))
 
 
 # --- steps of the monitoring state machine -----------------------------------------------------

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from tidemill import keys
+from tidemill import keys, monitoring_contracts
 from tidemill.aws import clients, project_specs
 from tidemill.aws.functions import Functions
 from tidemill.aws.monitoring_files import READERS, MonitoringFiles, hour_of
+from tidemill.aws.monitoring_records import MonitoringRecords
 from tidemill.aws.objects import Objects
 from tidemill.aws.registry import CHAMPION, DatasetRecord, Registry
 from tidemill.aws.retraining_records import RetrainingRecords
@@ -161,6 +162,7 @@ class Known:
     classes: tuple[str, ...]  #: of the model in service; none of a regression
     rows: list[dict[str, Any]]  #: labelled predictions of the window, oldest first
     labels: int  #: labelled predictions since that table, in the window or not
+    unjoined: bool  #: without rows, whether outcomes were uploaded that no look has joined to predictions yet
 
 
 @dataclass(frozen=True)
@@ -178,13 +180,19 @@ class Material:
     objects: Objects
     registry: Registry
     records: RetrainingRecords
+    watched: MonitoringRecords
 
     @classmethod
     def connect(cls, bucket: str, data_bucket: str, table: str) -> Material:
         """With the process's own clients."""
         dynamodb = clients.dynamodb()
         return cls(
-            bucket, data_bucket, Objects(clients.s3()), Registry(dynamodb, table), RetrainingRecords(dynamodb, table)
+            bucket,
+            data_bucket,
+            Objects(clients.s3()),
+            Registry(dynamodb, table),
+            RetrainingRecords(dynamodb, table),
+            MonitoringRecords(dynamodb, table),
         )
 
     def spec(self, project: str) -> Any:
@@ -212,7 +220,12 @@ class Material:
         files = MonitoringFiles(self.bucket, self.objects)
         since = asked.start if asked.data == "window" else max(asked.start or "", last.at)
         rows = labelled_rows(files, asked.model, since, asked.end)
-        return Known(last.version, signature.classes, rows, labels_since(files, asked.model, last.at))
+        unjoined = not rows and self._unjoined(files, asked.model)
+        return Known(last.version, signature.classes, rows, labels_since(files, asked.model, last.at), unjoined)
+
+    def _unjoined(self, files: MonitoringFiles, model: str) -> bool:
+        _, new = monitoring_contracts.unjoined(self.watched.watch_state(model), files.ledger_files(model))
+        return bool(new)
 
     def accepted(self, project: str, version: str, work: Path) -> tuple[Path, Profile]:
         """An accepted table, downloaded into a folder, and its profile. Raises NotFound, StorageError."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from tidemill import spec
 from tidemill.contracts import SUPERVISED, Signature, from_json
+from tidemill.data import dates
 from tidemill.data.column_types import Column, create_cells, infer
 from tidemill.data.reading import Table, read_table
 from tidemill.errors import DataRefused
@@ -107,7 +108,7 @@ def read_actuals(
                 f"the table has no column {' or '.join(map(repr, outcomes))} that says what happened: it has "
                 f"{_listed(table)}"
             )
-        found = replace(found, time=_time(_named(columns, TIME_NAMES), found))
+        found = replace(found, time=_time(table, _named(columns, TIME_NAMES)))
         rows = _Rows(signature, found, _masked(found.key, signature, mask_key))
         entries = tuple(rows.read(table))
         problems = tuple(rows.sentences())
@@ -137,16 +138,11 @@ def _listed(table: Table) -> str:
     return ", ".join(table.names[:30])
 
 
-def _time(column: Column | None, found: _Found) -> Column | None:
-    """The column of times, when rows are matched by a key: a prediction's id needs none."""
-    if column is None or found.key is None or column.type == "empty":
-        return None
-    if column.date is None:
-        raise DataRefused(
-            f"the column {column.name!r} holds no times that can be read: write them like 2026-01-31T12:00:00Z, or "
-            "leave it out, and the newest prediction of each key before the upload is meant"
-        )
-    return column
+def _time(table: Table, column: Column | None) -> Column | None:
+    """The column of times; where its cells have no form in common, those in ISO 8601 are read."""
+    if column is None or column.type == "empty" or column.date is not None:
+        return column if column is not None and column.date is not None else None
+    return replace(column, type="date", date=dates.style(table.connection, column.cell, dates.ISO))
 
 
 def _masked(column: Column | None, signature: Signature, mask_key: Callable[[], bytes]) -> Callable[[str], str]:
@@ -169,6 +165,8 @@ class _Rows:
         self._missing = 0
         self._unfit: Counter[str] = Counter()
         self._first_unfit: dict[str, int] = {}
+        self._untimely = 0
+        self._first_untimely = ("", 0)
 
     def read(self, table: Table) -> Iterator[dict[str, Any]]:
         """The entries of the rows that can be used, in the file's order."""
@@ -179,6 +177,7 @@ class _Rows:
             "NULL" if found.id is None else found.id.cell,
             "NULL" if found.key is None else found.key.cell,
             f"({found.actual.as_double})::VARCHAR" if number else found.actual.cell,
+            "NULL" if found.time is None else found.time.cell,
             "NULL" if found.time is None else _utc(found.time),
         ]
         answer = table.connection.execute(f"SELECT {', '.join(values)} FROM cells ORDER BY rowid")
@@ -191,7 +190,7 @@ class _Rows:
                     yield entry
 
     def _entry(
-        self, place: int, prediction_id: str | None, key: str | None, text: str | None, at: str | None
+        self, place: int, prediction_id: str | None, key: str | None, text: str | None, time: str | None, at: str | None
     ) -> dict[str, Any] | None:
         if prediction_id is None and key is None:
             self._unnamed += 1
@@ -205,6 +204,11 @@ class _Rows:
         if actual is None:
             self._unfit[text] += 1
             self._first_unfit.setdefault(text, place)
+            return None
+        if time is not None and at is None:
+            self._untimely += 1
+            if self._untimely == 1:
+                self._first_untimely = (time, place)
             return None
         if prediction_id is not None:
             return {"id": prediction_id, "actual": actual}
@@ -238,6 +242,13 @@ class _Rows:
             ((text, _),) = self._unfit.most_common(1)
             such = f"such as {text[:SHOWN_LENGTH]!r} in row {self._first_unfit[text]}"
             yield f"{_rows(self._unfit.total())} an outcome that {self._expected()}, {such}"
+        if self._untimely and self._found.time is not None:
+            text, place = self._first_untimely
+            yield (
+                f"{_rows(self._untimely)} no time that can be read in {self._found.time.name!r}, such as "
+                f"{text[:SHOWN_LENGTH]!r} in row {place}: write times like 2026-01-31T12:00:00Z, or leave the column "
+                "out"
+            )
 
     def _expected(self) -> str:
         if self._signature.task == "regression":

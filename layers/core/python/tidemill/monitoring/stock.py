@@ -7,6 +7,7 @@ seen wait, and are tried again on the hours that may have got new captures.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -17,7 +18,7 @@ from tidemill.monitoring import actuals_join, hour_parts, totals
 from tidemill.monitoring.actuals_join import Joining, Outcome, outcomes
 from tidemill.monitoring.capture_index import key_input
 from tidemill.monitoring.hour_parts import Counting, Versions, materials
-from tidemill.monitoring_contracts import Due, Summarized, Summary, WatchState
+from tidemill.monitoring_contracts import Due, LedgerFile, Summarized, Summary, WatchState, unjoined
 from tidemill.spec import Monitor
 
 #: Captures of an hour may come so many hours later; so many where somebody asks for a look by hand.
@@ -28,18 +29,6 @@ CALL_OUTCOMES = 200_000
 WAITING = 1000
 #: An answer's time comes from whoever gave it.
 CLOCK_HOURS = 1
-
-
-class LedgerFile(Protocol):
-    """A ledger file as a listing knows it."""
-
-    @property
-    def key(self) -> str:
-        """Its key."""
-
-    @property
-    def modified_at(self) -> str:
-        """When it was written."""
 
 
 class Files(hour_parts.Files, actuals_join.Files, Protocol):
@@ -140,40 +129,32 @@ class Stock:
             return Look(Summarized(counted.captures, 0, True), state, counted.summaries)
         oldest = _hours_before(now, 24 * self.label_days)
         retried = counted.captures > 0 or due.force
-        again, waiting = self._again(state.waiting, max(first, oldest), last) if retried else (0, list(state.waiting))
-        mark, new = self._new(state)
+        again, waiting = (
+            self._again(state.waiting, max(first, oldest), last)
+            if retried
+            else (0, Counter(dict.fromkeys(state.waiting, 0)))
+        )
+        mark, new = unjoined(state, self.files.ledger_files(self.joining.model))
         wanted, taken = self._read(new)
         since = _hours_before(state.hour or oldest, CLOCK_HOURS)
         reviewed = self._reviewed(f"{oldest}:00:00Z", f"{since}:00:00Z")
         joined, unfound = self.joining.join([*wanted, *reviewed], oldest, last)
         # What was answered is in the registry, and looked for again as long as it is new.
         answered = frozenset(reviewed)
-        waiting += self._wait(outcome for outcome in unfound if outcome not in answered)
-        kept = sorted({key for key in waiting if _uploaded_at(key)[:13] >= oldest})
+        waiting.update(self._wait(outcome for outcome in unfound if outcome not in answered))
+        kept = sorted(key for key in waiting if _uploaded_at(key)[:13] >= oldest)[-WAITING:]
+        before = 0 if retried or not kept else state.unfound
         state = replace(
             state,
             hour=max(state.hour, now),
-            waiting=tuple(kept[-WAITING:]),
+            waiting=tuple(kept),
+            unfound=before + sum(waiting[key] for key in kept),
             **_joined(state, mark, taken),
         )
         more = len(taken) < len(new)
         return Look(Summarized(counted.captures, joined + again, more), state, counted.summaries)
 
     # --- the ledger ----------------------------------------------------------------------------
-
-    def _new(self, state: WatchState) -> tuple[str, list[LedgerFile]]:
-        """When the newest joined ledger file was written, and the files that have not been joined, in the order in
-        which they were written.
-
-        That is not the order of their uploads: a large file is read longer than a small one that came later.
-        """
-        files = self.files.ledger_files(self.joining.model)
-        mark = next((file.modified_at for file in files if file.key == state.ledger), "")
-        beside = {state.ledger, *state.beside}
-        new = [
-            file for file in files if file.modified_at > mark or (file.modified_at == mark and file.key not in beside)
-        ]
-        return mark, sorted(new, key=lambda file: (file.modified_at, file.key))
 
     def _read(self, new: Sequence[LedgerFile]) -> tuple[list[Outcome], list[LedgerFile]]:
         """Outcomes of the first ledger files, until there are enough."""
@@ -186,23 +167,23 @@ class Stock:
                 break
         return wanted, taken
 
-    def _again(self, waiting: Sequence[str], first: str, last: str) -> tuple[int, list[str]]:
-        """Try the outcomes that wait once more; returns how many were joined, and the files that still wait."""
+    def _again(self, waiting: Sequence[str], first: str, last: str) -> tuple[int, Counter[str]]:
+        """Try the outcomes that wait once more; returns how many were joined, and how many of each file still wait."""
         entries = list(self.files.waiting(self.joining.model, waiting))
         wanted = [outcome for key, found in entries for outcome in outcomes(key, found, _uploaded_at(key))]
         joined, unfound = self.joining.join(wanted, first, last)
         if len(unfound) == len(wanted):
-            return joined, list(waiting)
+            return joined, Counter(outcome.ledger for outcome in wanted)
         return joined, self._wait(unfound)
 
-    def _wait(self, unfound: Iterable[Outcome]) -> list[str]:
-        """Let outcomes wait for their predictions; returns the ledger files that they are of."""
+    def _wait(self, unfound: Iterable[Outcome]) -> Counter[str]:
+        """Let outcomes wait for their predictions; returns how many there are of each ledger file."""
         by_file: dict[str, list[dict[str, Any]]] = {}
         for outcome in unfound:
             by_file.setdefault(outcome.ledger, []).append(outcome.entry)
         for file, entries in by_file.items():
             self.files.put_waiting(self.joining.model, file, entries)
-        return list(by_file)
+        return Counter({file: len(entries) for file, entries in by_file.items()})
 
     def _reviewed(self, predicted_since: str, answered_since: str) -> list[Outcome]:
         answered = self.answered(predicted_since, answered_since)

@@ -274,13 +274,24 @@ def new_share(asked: Retraining, options: RetrainingOptions) -> float | None:
     return options.new_share if asked.data == "drifted_plus_old" else None
 
 
-def not_enough(asked: Retraining, rows: int, options: RetrainingOptions) -> str:
-    """Why so many new rows are not worth a training, or empty. To a person who asks for it, one is."""
+def not_enough(asked: Retraining, rows: int, options: RetrainingOptions, unjoined: bool = False) -> str:
+    """Why so many new rows are not worth a training, or empty. To a person who asks for it, one is.
+
+    Parameters
+    ----------
+    unjoined
+        whether outcomes were uploaded that no look has joined to predictions yet.
+    """
     if asked.trigger not in BY_HAND:
         return too_few(rows, options) or ""
     if rows:
         return ""
     window = f" from {asked.start or 'the beginning'} until {asked.end or 'now'}" if asked.start or asked.end else ""
+    if unjoined:
+        return (
+            f"no prediction{window} has a known outcome yet, but outcomes have been uploaded: the next look joins them "
+            f"to predictions, and `tidemill monitor {asked.model} --look` does it now; ask again then"
+        )
     return (
         f"no prediction{window} has a known outcome that can be learned from: upload actuals with `tidemill actuals`, "
         "or train on a table with `tidemill train`"
