@@ -78,4 +78,5 @@ def _list(session: Session, as_json: bool) -> None:
         ]
         display.console().print(display.table(columns, rows, right=("version",)))
         for one in waiting:
-            click.echo(f'Approve it with: tidemill approve {one.approval.run_id[:8]} --reason "..."', err=True)
+            named = f"version {one.approval.version} of {one.approval.model}"
+            click.echo(f"Approve {named} with: tidemill approve {one.approval.run_id[:8]}", err=True)

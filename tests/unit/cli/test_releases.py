@@ -68,7 +68,7 @@ def test_how_many_are_missing_and_until_when_is_listed(asked):
     asked.releases.records.votes_of[RUN] = (Vote("eve", "approve", AT, "", "api"),)
     listed = asked.tidemill("approve")[1]
     assert "1 of 2" in listed
-    assert f'tidemill approve {RUN[:8]} --reason "..."' in asked.tidemill("approve")[2]
+    assert f"Approve version 2 of churn with: tidemill approve {RUN[:8]}\n" in asked.tidemill("approve")[2]
     assert "2999-01-01" in listed
     assert json.loads(asked.tidemill("approve", "--json")[1])[0]["needed"] == 2
 
