@@ -33,6 +33,8 @@ def conclude(run: Run, ended: Outcome, execution: str, api_url: str, conclusion:
         conclusion.quarantine(run, ended.reason, at)
     if ended.stage == outcomes.APPROVAL:
         conclusion.close_approval(run, at)
+    if ended.stage in outcomes.BEGINS_ROLLOUT:
+        conclusion.end_rollout(run, ended.reason, at)
     html = run_report.render(document, found)
     subject, message = summary.headline(document, found.evaluation), summary.text(document, found.evaluation)
     conclusion.publish(document, html, subject, message)

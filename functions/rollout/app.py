@@ -8,19 +8,22 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from tidemill import settings
+from tidemill import rollout_plan, settings
 from tidemill.aws.rollouts import Rollouts
 from tidemill.contracts import Failure, from_json, instant, to_json
 from tidemill.monitoring import rollout_evidence
 from tidemill.release_contracts import Rollout, RolloutRequest, RolloutStep
-from tidemill.rules import outcomes, rollout, rollout_plan
+from tidemill.rules import outcomes, rollout
 from tidemill.spec import parse
 
 logger = Logger(service="rollout")
 
 
 def begin(request: RolloutRequest, rollouts: Rollouts, at: str) -> Rollout:
-    """Begin the rollout as the run's spec says, or the project's when a person asks for it."""
+    """Begin a rollout that is not on record: as the run's spec says, or the project's when a person asks for it.
+
+    Who starts the machine writes the record first; older versions, and people who start it themselves, do not.
+    """
     options = parse(json.loads(rollouts.spec(request))).rollout
     plan = rollout_plan.plan(dataclasses.replace(options, strategy=request.strategy or options.strategy))
     begun = rollouts.begin(rollout_plan.begun(request, plan, rollouts.champion(request.model), at))
@@ -60,7 +63,7 @@ def connection(config: settings.RolloutSettings) -> Rollouts:
 
 def handler(event: dict[str, Any], _context: object) -> Any:
     """{"rollout": RolloutRequest}, with "failure": Failure to end it -> RolloutStep. Raises RolloutConflict,
-    PromotionFrozen, TrafficConflict, NotFound, ContractError, StorageError."""
+    TrafficConflict, AliasConflict, NotFound, ContractError, StorageError."""
     request, now = from_json(RolloutRequest, event["rollout"]), datetime.now(UTC)
     logger.append_keys(run_id=request.run_id, rollout=request.id, model=request.model)
     rollouts = connection(settings.load(settings.RolloutSettings))

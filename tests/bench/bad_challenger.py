@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from quality import TABLES, prepared
 
+from tidemill import rollout_plan
 from tidemill.contracts import Capture, Profile, Reading, Signature, instant
 from tidemill.learning import evaluation, fitting, refitting
 from tidemill.learning.evaluation import Trained
@@ -35,7 +36,7 @@ from tidemill.learning.rows import Rows, load_prediction, save_prediction
 from tidemill.monitoring import reference, rollout_evidence
 from tidemill.monitoring_contracts import Reference
 from tidemill.release_contracts import Rollout, RolloutRequest, Share, Signal, Traffic
-from tidemill.rules import rollout, rollout_plan
+from tidemill.rules import rollout
 from tidemill.serving import traffic
 from tidemill.serving.scoring import Model
 from tidemill.spec import RolloutOptions, Search, Spec

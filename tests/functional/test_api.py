@@ -335,6 +335,10 @@ def test_a_canary_is_a_rollout(api: Api, second: int, objects: Objects, declared
     assert (reply.status, reply.document["rollout"]) == (202, CALL)
     ((machine, name, value),) = api.machines.started
     assert (machine, name, value["rollout"].version, value["rollout"].by) == ("rollout", CALL, 2, "ann@example.com")
+    shown = api.churn("GET", "rollout").document
+    assert (shown["under_way"], shown["rollout"]["id"], shown["rollout"]["reason"]) == (True, CALL, "promoted by hand")
+    taken = api.churn("POST", "rollback", {})
+    assert (taken.status, taken.document["rollout"]) == (200, CALL)
 
 
 def test_a_frozen_model_stays_as_it_is_until_it_is_let_go(api: Api, second: int, registry: Registry) -> None:
@@ -538,6 +542,61 @@ def test_a_link_about_what_was_decided_says_by_whom(api: Api, waiting: str, obje
     reply = api.open(api.link(objects, waiting))
     assert reply.status == 409
     assert "approved already, by ann@example.com" in reply.body
+
+
+def away(*_: Any) -> None:
+    raise StorageError("could not answer a waiting task: AccessDenied")
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+def test_a_decision_that_the_run_was_not_told_of_is_handed_on_by_the_next(
+    api: Api, waiting: str, objects: Objects, monkeypatch: pytest.MonkeyPatch, decision: str
+) -> None:
+    body = {"decision": decision, "reason": "because"}
+    with monkeypatch.context() as broken:
+        broken.setattr(Machines, "succeed", away)
+        broken.setattr(Machines, "fail", away)
+        assert api.call("POST", "/approvals/{run}", body, run=waiting).status == 503
+    (stuck,) = api.call("GET", "/approvals").document["approvals"]
+    assert (stuck["run_id"], stuck["by"], stuck["handed_on"]) == (waiting, "ann@example.com", False)
+    reply = api.call("POST", "/approvals/{run}", body, run=waiting)
+    assert (reply.status, reply.document["again"], reply.document["handed_on"]) == (200, True, True)
+    assert len(api.machines.answered) == 1
+    assert api.call("GET", "/approvals").document == {"approvals": []}
+
+
+@pytest.mark.parametrize(("decision", "said"), [("approve", "approved"), ("reject", "refused")])
+def test_a_link_hands_on_what_was_decided_before(
+    api: Api, waiting: str, objects: Objects, monkeypatch: pytest.MonkeyPatch, decision: str, said: str
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(Machines, "succeed", away)
+        broken.setattr(Machines, "fail", away)
+        api.call("POST", "/approvals/{run}", {"decision": decision, "reason": "because"}, run=waiting)
+    token = api.link(objects, waiting)
+    shown = api.open(token)
+    assert (shown.status, f"is {said} already" in shown.body, "ann@example.com decided" in shown.body) == (
+        200,
+        True,
+        True,
+    )
+    assert f'value="{decision}"' in shown.body
+    pressed = api.press(token, f"decision={decision}&reason=handed+on")
+    assert (pressed.status, "has been handed on to the run now" in pressed.body) == (200, True)
+    assert len(api.machines.answered) == 1
+
+
+@pytest.mark.parametrize("state", ["PENDING", "REJECTED"])
+def test_a_version_that_people_have_not_approved_is_not_promoted(
+    api: Api, second: int, registry: Registry, state: Any
+) -> None:
+    run_id = registry.version("churn", 2).run_id
+    registry.put_approval(run_id, "churn", 2, "token", AT)
+    if state != "PENDING":
+        registry.decide_approval(run_id, state, "bob", "too few rows", AT)
+    reply = api.churn("POST", "promote", {"version": 2})
+    assert (reply.status, f"tidemill approve {run_id}" in reply.document["error"]) == (403, True)
+    assert registry.alias("churn", "champion") == 1
 
 
 def test_what_people_wrote_is_text_on_the_page(

@@ -260,6 +260,94 @@ def test_a_run_that_never_asked_cannot_be_approved(decide: Callable[..., Any]) -
         decide(Tasks(), BOB)
 
 
+# --- a decision that the run could not be told of -----------------------------------------------
+
+
+class Away(Tasks):
+    """A state machine that does not answer."""
+
+    def _answer(self, token: str, *answer: Any) -> None:
+        raise StorageError("could not answer a waiting task: AccessDenied")
+
+
+@pytest.mark.parametrize(("decision", "verb"), [("approve", "succeed"), ("reject", "fail")])
+@pytest.mark.parametrize("again", [BOB, EVE, ADA])
+def test_whoever_repeats_a_decision_hands_it_on(
+    waiting: Callable[..., None],
+    decide: Callable[..., Any],
+    registry: Registry,
+    records: ReleaseRecords,
+    decision: str,
+    verb: str,
+    again: Person,
+) -> None:
+    waiting("token-1")
+    with pytest.raises(StorageError):
+        decide(Away(), BOB, decision)
+    (stuck,) = approvals.waiting(registry, records)
+    assert (approvals.DECISIONS[stuck.approval.state], stuck.approval.by) == (decision, "bob")
+    assert not stuck.approval.handed_on
+    tasks = Tasks("token-1")
+    found = decide(tasks, again, decision)
+    assert (found.again, found.approval.handed_on, found.approval.by) == (True, True, "bob")
+    assert [answer[:2] for answer in tasks.answers] == [("token-1", verb)]
+    assert approvals.waiting(registry, records) == []
+    assert decide(Tasks(), BOB, decision).again  # the run has gone on
+    with pytest.raises(ApprovalConflict, match="already, by bob"):
+        decide(Tasks(), EVE, decision)
+
+
+def test_whoever_says_the_opposite_hands_on_what_was_decided_and_is_told(
+    waiting: Callable[..., None], decide: Callable[..., Any]
+) -> None:
+    waiting("token-1")
+    with pytest.raises(StorageError):
+        decide(Away(), BOB)
+    tasks = Tasks("token-1")
+    with pytest.raises(ApprovalConflict, match=r"APPROVED already, by bob .*the run has been told so once more"):
+        decide(tasks, EVE, "reject", "no")
+    assert tasks.answers == [("token-1", "succeed", {"approved_by": "bob"})]
+
+
+def test_a_refusal_that_was_only_half_written_counts_before_an_approval(
+    waiting: Callable[..., None],
+    decide: Callable[..., Any],
+    registry: Registry,
+    trained: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiting("token-1")
+
+    def away(*_: Any) -> None:
+        raise StorageError("the table is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(registry, "decide_approval", away)
+        with pytest.raises(StorageError):
+            decide(Tasks("token-1"), BOB, "reject", "too few rows")
+    tasks = Tasks("token-1")
+    with pytest.raises(ApprovalConflict, match="REJECTED already, by bob"):
+        decide(tasks, EVE)
+    assert tasks.answers == [("token-1", "fail", "ApprovalRejected", "bob refused the release: too few rows")]
+    assert registry.approval(trained.run_id).state == "REJECTED"
+
+
+def test_a_decision_about_a_run_that_has_ended_waits_for_nobody(
+    waiting: Callable[..., None],
+    decide: Callable[..., Any],
+    registry: Registry,
+    records: ReleaseRecords,
+    objects: Objects,
+    trained: Run,
+) -> None:
+    waiting("token-1")
+    with pytest.raises(StorageError):
+        decide(Away(), BOB)
+    document = objects.get_contract(RunDocument, ARTIFACTS, keys.run_document(trained.run_id))
+    registry.finish_run(dataclasses.replace(document, status="FAILED"), keys.run_document(trained.run_id))
+    assert approvals.waiting(registry, records) == []
+
+
 # --- the token changes with each reminder --------------------------------------------------------
 
 

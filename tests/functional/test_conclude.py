@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from tidemill import keys
+from tidemill import keys, rollout_plan
 from tidemill.aws.conclusion import Conclusion
 from tidemill.aws.functions import Configuration
 from tidemill.aws.objects import Objects
+from tidemill.aws.promotion import Releases
 from tidemill.aws.registry import Registry
 from tidemill.contracts import Refusal, Run, RunDocument, StageUsage, to_json
 from tidemill.errors import StorageError
+from tidemill.release_contracts import RolloutPlan, RolloutRequest
 from tidemill.rules.outcomes import outcome
 
 DATA, ARTIFACTS = "tidemill-data", "tidemill-artifacts"
@@ -214,6 +216,21 @@ def test_a_run_that_is_rolled_out_is_concluded_twice(
     assert subject in message["Subject"]
     if caught:
         assert caught["cause"].lower() in message["Message"].lower()
+
+
+@pytest.mark.parametrize("stage_name", ["deploy", "rollout"])
+def test_a_rollout_that_nothing_goes_on_with_is_ended(
+    conclude: ModuleType, live: Run, registry: Registry, stage_name: str
+) -> None:
+    releases = Releases.connect("tidemill")
+    request = RolloutRequest(live.run_id, "churn", 1, live.run_id, "ada", "better")
+    releases.begin(rollout_plan.begun(request, RolloutPlan((0.1, 1.0), 60), None, live.started_at))
+    caught = failure(stage_name, "StepFunctions.ExecutionLimitExceeded", "too many executions")
+    answer = conclude.handler({"run": to_json(live), "failure": caught, "execution": EXECUTION}, None)
+    ended = releases.records.rollout(live.run_id)
+    assert (answer["status"], ended.state) == ("FAILED", "ROLLED_BACK")
+    assert "too many executions" in ended.history[-1]
+    assert releases.records.current_rollout("churn") is None
 
 
 def test_a_promotion_by_hand_leaves_the_run_that_made_the_version_as_it_ended(

@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from tidemill import keys
+from tidemill import keys, rollout_plan
 from tidemill.aws.objects import Objects
 from tidemill.aws.promotion import Releases
 from tidemill.aws.registry import Registry
 from tidemill.contracts import ChampionComparison, Deployed, Evaluation, Interval, Registered, Run, to_json
 from tidemill.errors import AliasConflict, FunctionFailed, PromotionFrozen, RolloutConflict, SmokePredictionFailed
 from tidemill.release_contracts import RolloutPlan, RolloutRequest
-from tidemill.rules import rollout_plan
 
 ARTIFACTS = "tidemill-artifacts"
 AT = "2026-03-04T06:00:00Z"
@@ -175,6 +174,22 @@ def test_a_version_that_is_to_be_let_in_becomes_the_challenger(
         assert deploy(predict, **rollout) == Deployed("churn", 1, "challenger", old, True)
     assert registry.aliases("churn") == {"champion": old, "challenger": 1}
     assert len(predict.asked) == 2
+
+
+def test_a_rollout_is_on_record_when_the_stage_ends_and_stays_ended_when_it_is_taken_back(
+    deploy: Callable[..., Any], old: int, trained: Run
+) -> None:
+    """Between this stage and the rollout's first look a person may take it back, and this stage may be repeated."""
+    releases = Releases.connect("tidemill")
+    deploy(Predict(), strategy="canary", share=0.2)
+    begun = releases.records.current_rollout("churn")
+    assert begun is not None
+    assert (begun.id, begun.version, begun.champion, begun.plan.steps) == (trained.run_id, 1, old, (0.2, 1.0))
+    assert releases.rollback("churn", "eve", "no", AT).rollout == trained.run_id
+    releases.freeze("churn", True, "eve", "no", AT)
+    assert deploy(Predict(), strategy="canary", share=0.2).rollout
+    assert releases.records.rollout(trained.run_id).state == "ROLLED_BACK"
+    assert releases.records.current_rollout("churn") is None
 
 
 def test_the_first_version_of_a_model_is_not_let_in_step_by_step(deploy: Callable[..., Any]) -> None:

@@ -8,15 +8,24 @@ from typing import Any
 
 import pytest
 
+from tidemill import rollout_plan
 from tidemill.aws import clients
 from tidemill.aws.executions import Executions
 from tidemill.aws.promotion import Promotion, Releases, Rollback
 from tidemill.aws.registry import Registry
 from tidemill.aws.release_records import ReleaseRecords
 from tidemill.aws.traffic_records import TrafficRecords
-from tidemill.errors import ContractError, NotFound, PromotionFrozen, RolloutConflict, TrafficConflict
+from tidemill.errors import (
+    ContractError,
+    NotAllowed,
+    NotFound,
+    PromotionFrozen,
+    RolloutConflict,
+    StorageError,
+    TrafficConflict,
+)
 from tidemill.release_contracts import Rollout, RolloutPlan, RolloutRequest, Share, Traffic
-from tidemill.rules import rollout_plan
+from tidemill.spec import RolloutOptions
 
 from .conftest import OneAtATime
 
@@ -90,7 +99,8 @@ def test_a_frozen_champion_is_not_replaced_but_can_be_rolled_back(releases: Rele
 
 
 def promote(releases: Releases, version: int = 2, strategy: Any = "all_at_once", shadow: bool = False) -> Promotion:
-    return releases.promote("churn", version, strategy, shadow, "a" * 32, "ada", "better", AT)
+    options = RolloutOptions(strategy=strategy, shadow_minutes=5 if shadow else 0)
+    return releases.promote("churn", version, options, "a" * 32, "ada", "better", AT)
 
 
 def test_all_at_once_moves_the_champion(releases: Releases) -> None:
@@ -116,6 +126,66 @@ def test_what_cannot_be_promoted(releases: Releases) -> None:
     releases.begin(rollout())
     with pytest.raises(RolloutConflict, match=r"version 2 of churn is being rolled out .*tidemill rollback churn"):
         promote(releases)
+
+
+def test_a_rollout_is_on_record_before_its_machine_is_started(releases: Releases) -> None:
+    seen = list[Any]()
+
+    class Machine:
+        def start(self, machine: str, name: str, value: Any) -> str:
+            seen.append((releases.records.current_rollout("churn"), shares(releases)))
+            return name
+
+    machine: Any = Machine()
+    promote(dataclasses.replace(releases, executions=machine), strategy="canary")
+    ((under_way, share),) = seen
+    assert (under_way.id, under_way.by, under_way.champion, share) == ("a" * 32, "ada", 1, (Share(2, 0.1),))
+    assert releases.rollback("churn", "bob", "no", LATER) == Rollback("churn", 2, 1, "a" * 32)
+
+
+@pytest.mark.parametrize("error", [StorageError("could not start: AccessDenied"), KeyboardInterrupt()])
+def test_a_machine_that_cannot_be_started_ends_the_rollout(releases: Releases, error: BaseException) -> None:
+    class Machine:
+        def start(self, machine: str, name: str, value: Any) -> str:
+            raise error
+
+    machine: Any = Machine()
+    with pytest.raises(type(error)):
+        promote(dataclasses.replace(releases, executions=machine), strategy="canary")
+    ended = releases.records.rollout("a" * 32)
+    assert (ended.state, ended.history[-1]) == ("ROLLED_BACK", f"{AT}: the rollout could not be started: {error}")
+    assert (shares(releases), releases.records.current_rollout("churn")) == ((), None)
+
+
+def test_a_promotion_in_the_middle_of_an_experiment_is_refused_at_once(releases: Releases) -> None:
+    releases.traffic.set_traffic(Traffic("churn", (Share(2, 0.5),), experiment="blue"), None, "eve", "A/B", AT)
+    with pytest.raises(TrafficConflict):
+        promote(releases, strategy="canary")
+    assert releases.records.rollouts("churn") == []
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("PENDING", "waits for people to approve it: `tidemill approve two`"),
+        ("REJECTED", r"was refused by bob at .* \(too few rows\).*`tidemill approve two`"),
+        ("EXPIRED", "was not approved in time.*`tidemill approve`"),
+        ("APPROVED", None),
+    ],
+)
+@pytest.mark.parametrize("strategy", ["all_at_once", "canary"])
+def test_a_version_is_promoted_when_people_who_were_asked_have_approved_it(
+    releases: Releases, state: Any, said: str | None, strategy: str
+) -> None:
+    releases.registry.put_approval("two", "churn", 2, "token", AT)
+    if state != "PENDING":
+        releases.registry.decide_approval("two", state, "bob", "too few rows", AT)
+    if said is None:
+        assert promote(releases, strategy=strategy).version == 2
+        return
+    with pytest.raises(NotAllowed, match=said):
+        promote(releases, strategy=strategy)
+    assert releases.registry.aliases("churn") == {"champion": 1}
 
 
 # --- rollouts ------------------------------------------------------------------------------------

@@ -32,9 +32,10 @@ from tidemill.contracts import (
     loads,
     to_json,
 )
-from tidemill.errors import PromotionFrozen, RolloutConflict
+from tidemill.errors import RolloutConflict
 from tidemill.monitoring_contracts import Reference
 from tidemill.release_contracts import RolloutRequest, RolloutStep, Share
+from tidemill.spec import RolloutOptions
 
 from .conftest import ARTIFACTS, EVENTS
 
@@ -286,12 +287,45 @@ def test_a_frozen_model_holds_its_rollout_and_begins_none(world: World) -> None:
     world.rollouts.releases.freeze("churn", True, "bob", "audit", instant(world.now))
     held = world.look(minutes=25)
     assert (held.state, held.wait_seconds) == ("BAKING", 300)
+    assert "bob has frozen the model's promotions (audit): the rollout holds" in held.reason
+    world.look(minutes=5)
     world.rollouts.releases.freeze("churn", False, "bob", "over", instant(world.now))
     assert world.look().state == "PROMOTED"
+    history = " ".join(world.records.rollout(world.request.id).history)
+    assert (history.count("the rollout holds"), history.count("are not frozen any more")) == (1, 1)
     world.rollouts.releases.freeze("churn", True, "bob", "audit", instant(world.now))
     world.request = RolloutRequest("b" * 32, "churn", 1, RUN, "ada", "back")
-    with pytest.raises(PromotionFrozen):
-        world.look()
+    refused = world.look()
+    assert (refused.state, "are frozen by bob" in refused.reason) == ("ROLLED_BACK", True)
+    assert (world.registry.alias("churn", "champion"), world.shares()) == (2, ())
+
+
+def test_a_rollout_that_a_person_has_asked_for_is_gone_on_with_and_told_once(world: World, inbox: Any) -> None:
+    options = RolloutOptions(strategy="canary", share=0.3, bake_minutes=20)
+    releases: Any = dataclasses.replace(world.rollouts.releases, executions=Started())  # type: ignore[arg-type]
+    releases.promote("churn", 2, options, world.request.id, "ada", "better", instant(world.now))
+    assert world.shares() == (Share(2, 0.3),)
+    for minutes in (0, 5):
+        assert world.look(minutes=minutes).state == "BAKING"
+    assert [message["detail"]["state"] for message in inbox.read() if "detail" in message] == ["BAKING"]
+
+
+def test_a_rollout_that_was_taken_back_before_the_first_look_ends(world: World) -> None:
+    releases: Any = dataclasses.replace(world.rollouts.releases, executions=Started())  # type: ignore[arg-type]
+    releases.promote(
+        "churn", 2, RolloutOptions(strategy="canary"), world.request.id, "ada", "better", instant(world.now)
+    )
+    assert releases.rollback("churn", "eve", "wrong version", instant(world.now)).rollout == world.request.id
+    ended = world.look()
+    assert (ended.state, "eve took it back: wrong version" in ended.reason) == ("ROLLED_BACK", True)
+    assert (world.registry.alias("churn", "champion"), world.shares()) == (1, ())
+
+
+class Started:
+    """A state machine that starts, whatever it is given."""
+
+    def start(self, machine: str, name: str, value: Any) -> str:
+        return f"{machine}:{name}"
 
 
 def test_a_second_rollout_is_refused_and_a_failed_one_leaves_the_champion(world: World) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from tidemill_cli import display, figures
 from tidemill_cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from tidemill.aws.approvals import Standing
 
 
 @click.command(short_help="Let a model that waits for a person go live.")
@@ -20,7 +25,7 @@ def command(session: Session, run: str | None, reason: str, as_json: bool) -> No
     Without RUN, what waits for a decision is listed, each with the command that approves it. Look at a run with
     `tidemill run` or `tidemill open` first.
     Projects ask for an approval by the spec's field approval.mode. Nobody decides about a run of their own, and
-    everybody once.
+    everybody once. A decision that its run could not be told of is listed, too: approving it once more tells the run.
 
     \b
     Examples:
@@ -46,6 +51,10 @@ def command(session: Session, run: str | None, reason: str, as_json: bool) -> No
     decided = standing.approval
     if as_json:
         display.document(display.decision(standing))
+    elif standing.again:
+        at = figures.moment(decided.at)
+        click.echo(f"Version {decided.version} of {decided.model} was approved by {decided.by} at {at} (UTC) already.")
+        click.echo("The run has been told once more, and goes on.")
     elif standing.missing:
         people = "1 more person" if standing.missing == 1 else f"{standing.missing} more people"
         click.echo(f"Your approval of version {decided.version} of {decided.model} is recorded: {people} must approve.")
@@ -57,8 +66,7 @@ def command(session: Session, run: str | None, reason: str, as_json: bool) -> No
 def _list(session: Session, as_json: bool) -> None:
     from tidemill.aws import approvals
 
-    registry, records = session.registry, session.releases.records
-    waiting = [approvals.standing(registry, records, one.run_id) for one in registry.pending_approvals()]
+    waiting = approvals.waiting(session.registry, session.releases.records)
     if as_json:
         display.document([display.decision(one) for one in waiting])
     elif not waiting:
@@ -71,7 +79,7 @@ def _list(session: Session, as_json: bool) -> None:
                 one.approval.model,
                 str(one.approval.version),
                 figures.moment(one.approval.requested_at),
-                f"{one.needed - one.missing} of {one.needed}",
+                _come(one),
                 figures.moment(one.ends_at) if one.ends_at else "",
             )
             for one in waiting
@@ -80,3 +88,10 @@ def _list(session: Session, as_json: bool) -> None:
         for one in waiting:
             named = f"version {one.approval.version} of {one.approval.model}"
             click.echo(f"Approve {named} with: tidemill approve {one.approval.run_id[:8]}", err=True)
+
+
+def _come(standing: Standing) -> str:
+    """How far a decision has come."""
+    if standing.approval.handed_on:
+        return f"{standing.needed - standing.missing} of {standing.needed}"
+    return f"{standing.approval.state}, and the run does not know"

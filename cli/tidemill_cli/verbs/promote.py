@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from typing import TYPE_CHECKING, get_args
 
@@ -37,7 +38,8 @@ MARKS = {"good": "pass", "wait": "warn", "stop": "refuse"}
 def command(
     session: Session, model: str, version: int | None, strategy: Strategy | None, reason: str, as_json: bool
 ) -> None:
-    """Make a version the champion of MODEL, whichever run has made it and however that ended.
+    """Make a version the champion of MODEL, whichever run has made it and however that ended, unless people have been
+    asked about it and have not approved it.
 
     The spec's field rollout says how: all at once, or step by step, each step watched, and taken back by itself when
     the version does worse. `tidemill rollback` undoes it in either case.
@@ -54,12 +56,10 @@ def command(
     from tidemill.aws import project_specs
 
     declared = spec.parse(project_specs.document(session.artifact_bucket, session.objects, model)).rollout
-    wanted: Strategy = strategy or declared.strategy
     done = session.releases.promote(
         model,
         version,
-        wanted,
-        declared.shadow_minutes > 0,
+        dataclasses.replace(declared, strategy=strategy or declared.strategy),
         secrets.token_hex(16),
         session.actor,
         reason,

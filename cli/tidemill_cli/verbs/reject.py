@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tidemill_cli import display
+from tidemill_cli import display, figures
 from tidemill_cli.session import Session, pass_session
 
 
@@ -36,5 +36,10 @@ def command(session: Session, run: str, reason: str, as_json: bool) -> None:
     decided = standing.approval
     if as_json:
         display.document(display.decision(standing))
+        return
+    if standing.again:
+        at = figures.moment(decided.at)
+        click.echo(f"Version {decided.version} of {decided.model} was refused by {decided.by} at {at} (UTC) already.")
+        click.echo("The run has been told once more, and ends.")
         return
     click.echo(f"Version {decided.version} of {decided.model} is rejected; what answered before goes on answering.")

@@ -99,7 +99,7 @@ def command(
             experiment=experiment,
             clear=clear,
             actor=session.actor,
-            reason=reason or "set by hand",
+            reason=reason or "",
             at=session.now(),
         )
     elif reason is not None:
@@ -131,4 +131,5 @@ def _show(model: str, champion: int, traffic: Traffic | None) -> None:
     if traffic and traffic.rollout:
         click.echo(f"The rollout {traffic.rollout} has set this, and moves it on by itself.", err=True)
     if traffic:
-        click.echo(f"Set by {traffic.by} at {figures.moment(traffic.at)} (UTC): {traffic.reason}.", err=True)
+        why = traffic.reason or "no reason was given"
+        click.echo(f"Set by {traffic.by} at {figures.moment(traffic.at)} (UTC): {why}.", err=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tidemill import contracts, keys
+from tidemill import contracts, keys, rollout_plan
 from tidemill.aws.executions import Execution, Step
 from tidemill.aws.objects import Head
 from tidemill.aws.promotion import Promotion, Rollback
@@ -162,8 +162,16 @@ class Registry:
     def pending_approvals(self):
         return [record for record in self.approval_records.values() if record.state == "PENDING"]
 
+    def approvals_to_hand_on(self):
+        return [record for record in self.approval_records.values() if not record.handed_on]
+
+    def note_handed_on(self, run_id):
+        self.approval_records[run_id] = dataclasses.replace(self.approval(run_id), handed_on=True)
+
     def decide_approval(self, run_id, state, actor, reason, at):
-        decided = dataclasses.replace(self.approval(run_id), state=state, by=actor, reason=reason, at=at)
+        decided = dataclasses.replace(
+            self.approval(run_id), state=state, by=actor, reason=reason, at=at, handed_on=False
+        )
         self.approval_records[run_id] = decided
         return decided
 
@@ -200,10 +208,10 @@ class Releases:
     def __init__(self, registry):
         self.registry, self.records, self.promoted = registry, Records(), []
 
-    def promote(self, model, version, strategy, shadow, id, actor, reason, at):
-        self.promoted.append((version, strategy, shadow, actor, reason))
-        at_once = strategy == "all_at_once" and not shadow
-        return Promotion(model, version, self.registry.alias(model, "champion"), None if at_once else id)
+    def promote(self, model, version, options, id, actor, reason, at):
+        self.promoted.append((version, options.strategy, options.shadow_minutes > 0, actor, reason))
+        rollout = id if rollout_plan.is_gradual(rollout_plan.plan(options)) else None
+        return Promotion(model, version, self.registry.alias(model, "champion"), rollout)
 
     def rollback(self, model, actor, reason, at):
         if current := self.records.current_rollout(model):

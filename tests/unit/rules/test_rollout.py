@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from tidemill import rollout_plan
 from tidemill.contracts import instant
 from tidemill.monitoring_contracts import LATENCY_EDGES, QualityFigure, Summary
 from tidemill.release_contracts import Freeze, RolloutRequest
-from tidemill.rules import rollout, rollout_plan
+from tidemill.rules import rollout
 from tidemill.rules.rollout import Observed
 from tidemill.spec import RolloutOptions
 

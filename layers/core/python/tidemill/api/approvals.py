@@ -24,9 +24,8 @@ class Decide:
 
 
 def waiting(stack: Stack, _request: Request) -> Answer:
-    """`GET /approvals`: what waits for people, oldest first."""
-    registry, records = stack.releases.registry, stack.releases.records
-    found = [approvals.standing(registry, records, one.run_id) for one in registry.pending_approvals()]
+    """`GET /approvals`: what waits for people, oldest first; then what is decided and has not reached its run."""
+    found = approvals.waiting(stack.releases.registry, stack.releases.records)
     return document({"approvals": [told(one) for one in found]})
 
 
@@ -56,5 +55,6 @@ def told(standing: Standing) -> dict[str, Any]:
         "needed": standing.needed,
         "missing": standing.missing,
         "ends_at": standing.ends_at,
+        "again": standing.again,
         "votes": to_json(standing.votes),
     }

@@ -15,7 +15,7 @@ from tidemill.aws.links import Link
 from tidemill.aws.people import Person
 from tidemill.errors import ApprovalConflict, ContractError
 from tidemill.reports import decision_page
-from tidemill.reports.decision_page import Asked
+from tidemill.reports.decision_page import Asked, Before
 
 HTML = "text/html; charset=utf-8"
 #: A link's page is for one person, and its address is a secret.
@@ -30,6 +30,8 @@ def show(stack: Stack, request: Request) -> Answer:
     link = links.read(stack.bucket, stack.objects, request.path["token"], request.at)
     if "report" in request.query:
         return page(stack.objects.get(stack.bucket, keys.run_report(link.run_id)).decode())
+    if (stuck := to_hand_on(stack, link)) is not None:
+        return page(decision_page.decided(before(stuck)))
     refuse_used(stack, link)
     return page(decision_page.question(asked(stack, link)))
 
@@ -44,6 +46,8 @@ def decide(stack: Stack, request: Request) -> Answer:
         return page(decision_page.question(asked(stack, link), problem), 400)
     with stack.used_links.once(link, request.at):
         standing = vote(stack, link.run_id, Person(link.person), decision, reason, request.at, "link")
+    if standing.again:
+        return page(decision_page.handed_on(before(standing)))
     return page(decision_page.thanks(decision, standing.approval.model, standing.approval.version, standing.missing))
 
 
@@ -65,6 +69,19 @@ def refuse_used(stack: Stack, link: Link) -> None:
     if standing.approval.state != "PENDING":
         by, at = standing.approval.by, standing.approval.at
         raise ApprovalConflict(f"this release is {standing.approval.state.lower()} already, by {by} at {at}")
+
+
+def to_hand_on(stack: Stack, link: Link) -> Standing | None:
+    """The decision about the link's run, when the run has not been told of it. Raises NotFound, StorageError."""
+    standing = _standing(stack, link)
+    waits = not standing.approval.handed_on and stack.releases.registry.run(link.run_id).document is None
+    return standing if waits else None
+
+
+def before(standing: Standing) -> Before:
+    """What was decided, by whom and when."""
+    approval = standing.approval
+    return Before(approvals.DECISIONS[approval.state], approval.model, approval.version, approval.by, approval.at)
 
 
 def asked(stack: Stack, link: Link) -> Asked:

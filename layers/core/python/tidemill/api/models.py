@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -141,10 +141,9 @@ def promote(stack: Stack, request: Request) -> Answer:
     """`POST /models/{model}/promote`: put a version into service, at once or step by step."""
     person, asked = stack.person(request), body_of(Promote, request)
     declared = stack.project_spec(request.model).rollout
-    strategy, shadow = asked.strategy or declared.strategy, declared.shadow_minutes > 0
-    done = stack.releases.promote(
-        request.model, asked.version, strategy, shadow, request.id, person.name, asked.reason, request.at
-    )
+    options = replace(declared, strategy=asked.strategy or declared.strategy)
+    reason = asked.reason or "promoted by hand"
+    done = stack.releases.promote(request.model, asked.version, options, request.id, person.name, reason, request.at)
     return document(done, 202 if done.rollout else 200)
 
 
@@ -152,7 +151,8 @@ def rollback(stack: Stack, request: Request) -> Answer:
     """`POST /models/{model}/rollback`: end a rollout, or put the champion before back."""
     person, asked = stack.person(request), body_of(Rollback, request)
     stack.refuse_unknown(request.model)
-    return document(stack.releases.rollback(request.model, person.name, asked.reason, request.at))
+    reason = asked.reason or "rolled back by hand"
+    return document(stack.releases.rollback(request.model, person.name, reason, request.at))
 
 
 def freeze(stack: Stack, request: Request) -> Answer:

@@ -15,6 +15,7 @@ from tidemill.aws.events import RUN_CONCLUDED, EventBus, Topic
 from tidemill.aws.executions import Executions
 from tidemill.aws.functions import Functions
 from tidemill.aws.objects import Objects
+from tidemill.aws.promotion import Releases
 from tidemill.aws.quarantine import quarantine
 from tidemill.aws.registry import Registry
 from tidemill.aws.retraining_records import RetrainingRecords
@@ -129,6 +130,7 @@ class RunPapers:
 class Conclusion(RunPapers):
     """The end of runs."""
 
+    releases: Releases
     bus: EventBus
     topic: Topic
 
@@ -142,6 +144,7 @@ class Conclusion(RunPapers):
             Executions(clients.stepfunctions()),
             Functions(clients.lambda_()),
             warn,
+            Releases.connect(table),
             EventBus(clients.eventbridge(), bus),
             Topic(clients.sns(), topic),
         )
@@ -172,6 +175,13 @@ class Conclusion(RunPapers):
             self.quarantine(run, reason, at)
         what = "scored" if isinstance(run, ScoringRun) else f"taken into the feature set {run.feature_set}"
         self.topic.notify(f"{run.source.key} was not {what}", f"{reason}\n\nRun: {run.run_id}\n")
+
+    def end_rollout(self, run: Run, reason: str, at: str) -> None:
+        """End the rollout that a run has begun and that nothing goes on with; of other runs nothing happens.
+
+        Raises NotFound, TrafficConflict, StorageError.
+        """
+        self.releases.give_up(run.run_id, f"the rollout could not go on: {reason}", at)
 
     def close_approval(self, run: Run, at: str) -> None:
         """Close a request for approval that nobody answered; a person's decision stays. Raises StorageError."""

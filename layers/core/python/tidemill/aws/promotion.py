@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tidemill.aws import clients
+from tidemill import rollout_plan
+from tidemill.aws import approvals, clients
 from tidemill.aws.executions import Executions
 from tidemill.aws.registry import CHAMPION, Registry
 from tidemill.aws.registry_table import AuditEvent
@@ -18,6 +19,7 @@ from tidemill.aws.release_records import UNDER_WAY, ReleaseRecords, ended
 from tidemill.aws.traffic_records import TrafficRecords, described
 from tidemill.errors import AliasConflict, ContractError, TrafficConflict
 from tidemill.release_contracts import Freeze, Rollout, RolloutRequest, Share, Traffic
+from tidemill.spec import RolloutOptions
 
 CHALLENGER = "challenger"
 Strategy = Literal["all_at_once", "canary", "linear"]
@@ -74,16 +76,17 @@ class Releases:
     # --- by hand -------------------------------------------------------------------------------
 
     def promote(
-        self, model: str, version: int, strategy: Strategy, shadow: bool, id: str, actor: str, reason: str, at: str
+        self, model: str, version: int, options: RolloutOptions, id: str, actor: str, reason: str, at: str
     ) -> Promotion:
         """Put a version into service, at once or by a rollout.
 
+        A rollout is on record before its state machine is started, so that whoever comes next sees it: a rollback ends
+        it, a freeze holds it.
+
         Parameters
         ----------
-        strategy
-            of the rollout; all_at_once moves the champion right now, unless there is to be a shadow.
-        shadow
-            whether the project's spec wants the version to answer copies first.
+        options
+            how; all_at_once moves the champion right now, unless there is to be a shadow.
         id
             of the rollout, if there is to be one: 32 hex characters.
 
@@ -93,28 +96,35 @@ class Releases:
             there is no such model or version.
         ContractError
             the version is in service already.
-        PromotionFrozen, RolloutConflict
-            the model's promotions are frozen; a rollout is under way.
+        NotAllowed
+            people have not released what the version's run has made, or have refused it.
+        PromotionFrozen, RolloutConflict, TrafficConflict
+            the model's promotions are frozen; a rollout is under way; a person has spread the model's calls.
         AliasConflict
             somebody moved the champion at the same moment.
         StorageError
+            the table did not answer; or the state machine, and then the rollout has ended.
         """
         made = self.registry.version(model, version)
+        approvals.refuse_unreleased(self.registry, made)
         self.records.refuse_if_frozen(model, version)
         self.records.refuse_if_rolling_out(model, version)
         before = self.registry.alias(model, CHAMPION)
         if before == version:
             raise ContractError(f"version {version} of {model} is the champion already: name another version")
-        if before is None or (strategy == "all_at_once" and not shadow):
+        plan = rollout_plan.plan(options)
+        if before is None or not rollout_plan.is_gradual(plan):
             self.registry.move_alias(
                 model, CHAMPION, version, before, actor, reason, at, action="promote", run_id=made.run_id
             )
             return Promotion(model, version, before, None)
-        self.registry.move_alias(
-            model, CHALLENGER, version, self.registry.alias(model, CHALLENGER), actor, reason, at, run_id=made.run_id
-        )
-        request = RolloutRequest(id, model, version, made.run_id, actor, reason, strategy)
-        self.executions.start(self.machine, id, {"rollout": request})
+        request = RolloutRequest(id, model, version, made.run_id, actor, reason, options.strategy)
+        try:
+            self.begin(rollout_plan.begun(request, plan, before, at))
+            self.executions.start(self.machine, id, {"rollout": request})
+        except BaseException as error:  # also of a command that is interrupted
+            self.give_up(id, f"the rollout could not be started: {error}", at)
+            raise
         return Promotion(model, version, before, id)
 
     def rollback(self, model: str, actor: str, reason: str, at: str) -> Rollback:
@@ -150,7 +160,9 @@ class Releases:
     # --- rollouts ------------------------------------------------------------------------------
 
     def begin(self, rollout: Rollout) -> Rollout:
-        """Begin a rollout, and give its version what the first step says; doing it again changes nothing.
+        """Begin a rollout: make its version the challenger, and give it what the first step says.
+
+        Doing it again changes nothing.
 
         Raises
         ------
@@ -158,6 +170,8 @@ class Releases:
             another one is under way.
         TrafficConflict
             a person has spread the model's calls.
+        AliasConflict
+            somebody moved the challenger at the same moment.
         NotFound, StorageError
         """
         traffic = self.traffic.traffic(rollout.model)
@@ -167,7 +181,19 @@ class Releases:
                 f"would end: end it with `tidemill traffic {rollout.model} --clear`, then "
                 f"`tidemill promote {rollout.model} --version {rollout.version}`"
             )
-        return self.settle(self.records.begin_rollout(rollout), rollout.started_at)
+        begun = self.records.begin_rollout(rollout)
+        if begun.state in UNDER_WAY:
+            self.registry.move_alias(
+                begun.model,
+                CHALLENGER,
+                begun.version,
+                self.registry.alias(begun.model, CHALLENGER),
+                begun.by,
+                begun.reason,
+                begun.started_at,
+                run_id=begun.run_id,
+            )
+        return self.settle(begun, rollout.started_at)
 
     def move(self, new: Rollout, event: AuditEvent | None, at: str) -> Rollout:
         """Write how a rollout goes on, and make it so.
@@ -194,6 +220,11 @@ class Releases:
             else:
                 rollout = self.records.rollout(rollout.id)
         return self.settle(rollout, at)
+
+    def give_up(self, rollout_id: str, sentence: str, at: str) -> Rollout | None:
+        """End a rollout that cannot go on, if it has begun, and return it. Raises NotFound, StorageError."""
+        known = self.records.known_rollout(rollout_id)
+        return self.take_back(known, sentence, "tidemill", at) if known is not None else None
 
     def settle(self, rollout: Rollout, at: str) -> Rollout:
         """Make traffic and alias what the rollout's record says.

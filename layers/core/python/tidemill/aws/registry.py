@@ -12,7 +12,7 @@ feature set        FEATURES#<name>  FEATURES                   FEATURE_SETS     
 version of a set   FEATURES#<name>  VERSION#<at>#<run>
 turn of a set      FEATURES#<name>  TURN
 run                RUN#<run>        RUN                        RUNS#<project>          <started_at>#<run>
-approval           RUN#<run>        APPROVAL                   APPROVALS#<state>       <requested_at>#<run>
+approval           RUN#<run>        APPROVAL                   APPROVALS#<listing>     <requested_at>#<run>
 registered model   MODEL#<name>     MODEL                      MODELS                  <name>
 version of a run   MODEL#<name>     RUN#<run>
 model version      MODEL#<name>     VERSION#<6 digits>
@@ -20,6 +20,8 @@ alias              MODEL#<name>     ALIAS#<alias>
 review             MODEL#<name>     REVIEW#<prediction id>     REVIEWS#<state>#<name>  <at>#<prediction id>
 audit event        AUDIT#<subject>  <at>#<hash of the event>   AUDIT                   <at>#<hash>
 =================  ===============  =========================  ======================  ===================
+
+The listing of an approval is its state, and HAND_ON of one that was decided and that its run has not been told of.
 
 Reads of single records are strongly consistent; listings through the index may miss what
 was written in the last moment. Model versions and audit events are only ever added. A
@@ -58,6 +60,9 @@ from tidemill.errors import AliasConflict, ApprovalConflict, ImmutableVersion, N
 CHAMPION = "champion"
 #: What the audit log calls a decision about a release.
 VERBS = {"APPROVED": "approve", "REJECTED": "reject", "EXPIRED": "expire"}
+
+#: The listing of decisions that their runs have not been told of.
+HAND_ON = "HAND_ON"
 
 ApprovalState = Literal["PENDING", "APPROVED", "REJECTED", "EXPIRED"]
 ReviewState = Literal["OPEN", "ANSWERED"]
@@ -155,6 +160,7 @@ class ApprovalRecord:
     by: str = ""
     at: str = ""
     reason: str = ""
+    handed_on: bool = True  #: whether the run has been told; false from the decision until then
 
 
 @dataclass(frozen=True)
@@ -568,12 +574,26 @@ class Registry(RegistryTable):
         """Approvals that wait for a person, oldest first. Raises StorageError."""
         return [from_json(ApprovalRecord, item) for item in self._listing("APPROVALS#PENDING")]
 
+    def approvals_to_hand_on(self) -> list[ApprovalRecord]:
+        """Decisions that their runs have not been told of, oldest request first. Raises StorageError."""
+        return [from_json(ApprovalRecord, item) for item in self._listing(f"APPROVALS#{HAND_ON}")]
+
+    def note_handed_on(self, run_id: str) -> ApprovalRecord:
+        """Record that a run has been told what was decided; once more changes nothing.
+
+        Raises NotFound, StorageError.
+        """
+        decided = dataclasses.replace(self.approval(run_id), handed_on=True)
+        self._put(_approval_item(decided), decided)
+        return decided
+
     def decide_approval(
         self, run_id: str, state: Literal["APPROVED", "REJECTED", "EXPIRED"], actor: str, reason: str, at: str
     ) -> ApprovalRecord:
         """Record a decision about a release, with an audit event in the same transaction.
 
-        The same person may say the same again; that changes nothing.
+        A run has to be told of its approval or rejection: `note_handed_on` says that it has been. The same person may
+        say the same again; that changes nothing.
 
         Raises
         ------
@@ -590,7 +610,9 @@ class Registry(RegistryTable):
                 return pending
             if pending.state != "PENDING":
                 raise ApprovalConflict(f"run {run_id} is {pending.state} already, by {pending.by} at {pending.at}")
-            decided = dataclasses.replace(pending, state=state, by=actor, at=at, reason=reason)
+            decided = dataclasses.replace(
+                pending, state=state, by=actor, at=at, reason=reason, handed_on=state == "EXPIRED"
+            )
             event = AuditEvent(pending.model, VERBS[state], actor, at, reason, run_id, version=pending.version)
             put = self._put_action(_approval_item(decided), decided)
             put["Put"] |= {
@@ -688,7 +710,8 @@ def _approval_key(run_id: str) -> Item:
 
 
 def _approval_item(record: ApprovalRecord) -> Item:
-    listing = {"gsi1pk": f"APPROVALS#{record.state}", "gsi1sk": f"{record.requested_at}#{record.run_id}"}
+    name = record.state if record.handed_on else HAND_ON
+    listing = {"gsi1pk": f"APPROVALS#{name}", "gsi1sk": f"{record.requested_at}#{record.run_id}"}
     return _approval_key(record.run_id) | listing
 
 

@@ -16,7 +16,7 @@ from tidemill.aws.promotion import Releases, audit_event
 from tidemill.aws.registry import CHAMPION
 from tidemill.aws.release_records import UNDER_WAY
 from tidemill.contracts import Capture, Evaluation, Profile, Signature
-from tidemill.errors import NotFound, StorageError
+from tidemill.errors import NotFound, PromotionFrozen, StorageError
 from tidemill.monitoring_contracts import Reference
 from tidemill.release_contracts import Freeze, Rollout, RolloutRequest
 
@@ -74,10 +74,17 @@ class Rollouts:
     def known(self, rollout_id: str, at: str) -> Rollout | None:
         """The rollout, with traffic and alias as its record says; None when it has not begun.
 
+        Whoever asked for it has written the record; that it has begun is told by the first look.
+
         Raises NotFound, TrafficConflict, StorageError.
         """
         found = self.releases.records.known_rollout(rollout_id)
-        return self.releases.settle(found, at) if found else None
+        if found is None:
+            return None
+        settled = self.releases.settle(found, at)
+        if found.revision == 1:
+            self._tell(settled)
+        return settled
 
     def champion(self, model: str) -> int | None:
         """The version in service. Raises StorageError."""
@@ -156,16 +163,20 @@ class Rollouts:
     # --- what becomes of it --------------------------------------------------------------------
 
     def begin(self, rollout: Rollout) -> Rollout:
-        """Begin a rollout, and tell.
+        """Begin a rollout, and tell; of a model that is frozen, it ends at once and says why.
 
         Raises
         ------
-        PromotionFrozen, RolloutConflict, TrafficConflict
+        RolloutConflict, TrafficConflict
             nothing has begun.
-        NotFound, StorageError
+        AliasConflict, NotFound, StorageError
         """
-        self.releases.records.refuse_if_frozen(rollout.model, rollout.version)
-        begun = self.releases.begin(rollout)
+        try:
+            self.releases.records.refuse_if_frozen(rollout.model, rollout.version)
+            begun = self.releases.begin(rollout)
+        except PromotionFrozen as error:
+            kept = self.releases.records.begin_rollout(rollout)
+            begun = self.releases.take_back(kept, str(error), "tidemill", rollout.started_at)
         self._tell(begun)
         return begun
 
@@ -186,9 +197,9 @@ class Rollouts:
 
     def take_back(self, request: RolloutRequest, sentence: str, at: str) -> None:
         """End a rollout that cannot go on, if it has begun. Raises NotFound, TrafficConflict, StorageError."""
-        current = self.releases.records.known_rollout(request.id)
-        if current is not None:
-            self._tell(self.releases.take_back(current, sentence, "tidemill", at))
+        ended = self.releases.give_up(request.id, sentence, at)
+        if ended is not None:
+            self._tell(ended)
 
     def _tell(self, rollout: Rollout) -> None:
         """Tell the bus; of the end of a rollout that a person asked for people, too: of others the run's end tells."""

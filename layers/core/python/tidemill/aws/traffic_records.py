@@ -125,6 +125,8 @@ def spread(
         name of the A/B test; empty ends it.
     clear
         begin from nothing: what is not mentioned ends.
+    reason
+        why, for the audit log; "set by hand" when it is empty.
 
     Raises
     ------
@@ -159,7 +161,9 @@ def spread(
         wanted = dataclasses.replace(wanted, shadow_version=number if fraction else None, shadow_fraction=fraction)
     if experiment is not None:
         wanted = dataclasses.replace(wanted, experiment=experiment)
-    return records.set_traffic(wanted, current.revision if current else None, actor, reason, at)
+    return records.set_traffic(
+        wanted, current.revision if current else None, actor, reason.strip() or "set by hand", at
+    )
 
 
 def described(traffic: Traffic) -> str:

@@ -46,6 +46,17 @@ class Asked:
     has_report: bool
 
 
+@dataclass(frozen=True)
+class Before:
+    """What was decided about a release before."""
+
+    decision: Literal["approve", "reject"]
+    model: str
+    version: int
+    by: str
+    at: str
+
+
 def question(asked: Asked, problem: str = "") -> str:
     """The page that asks.
 
@@ -88,6 +99,32 @@ def thanks(decision: Literal["approve", "reject"], model: str, version: int, mis
     return _framed(title, state, join(tag("h1", title), tag("p", words, class_="lede"), used))
 
 
+def decided(before: Before) -> str:
+    """The page about a release that is decided, and whose run has not been told: one button tells it."""
+    title = f"Version {before.version} of {before.model} is {_PAST[before.decision]} already"
+    words = f"{_earlier(before)} The run could not be told at the time, and still waits for it."
+    button = tag(
+        "button",
+        "Hand the decision on",
+        type="submit",
+        name="decision",
+        value=before.decision,
+        class_="yes" if before.decision == "approve" else "no",
+    )
+    reason = tag("input", type="hidden", name="reason", value="handed on")
+    form = tag("form", reason, tag("p", button, class_="buttons"), method="post", action="?")
+    head = join(tag("h1", title), tag("p", words, class_="lede"))
+    return _framed(title, "waiting-for-approval", join(head, tag("section", form, id="decide")))
+
+
+def handed_on(before: Before) -> str:
+    """The page that says that a release had been decided, and that its run has been told now."""
+    title = f"Version {before.version} of {before.model} is {_PAST[before.decision]}"
+    words = f"{_earlier(before)} That has been handed on to the run now."
+    state = "live" if before.decision == "approve" else "failed"
+    return _framed(title, state, join(tag("h1", title), tag("p", words, class_="lede")))
+
+
 def failed(message: str, passing: bool) -> str:
     """The page instead of one that cannot be shown.
 
@@ -100,6 +137,14 @@ def failed(message: str, passing: bool) -> str:
     """
     title = "Not at the moment" if passing else "This link decides nothing"
     return _framed(title, "failed", join(tag("h1", title), tag("p", formats.sentence(message), class_="lede")))
+
+
+#: What a release is after a decision.
+_PAST = {"approve": "approved", "reject": "refused"}
+
+
+def _earlier(before: Before) -> str:
+    return f"{before.by} decided that, {formats.moment(before.at)}."
 
 
 # --- parts of the question ---------------------------------------------------------------------

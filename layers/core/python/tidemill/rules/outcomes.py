@@ -36,6 +36,8 @@ TIMEOUTS = frozenset({"States.Timeout", "Sandbox.Timedout"})
 #: Error names of a function whose process ended on its own; running out of memory is the usual reason.
 KILLED = frozenset({"Runtime.ExitError", "Runtime.OutOfMemory"})
 APPROVAL = "approve"
+#: Stages that may leave a rollout on record when they fail.
+BEGINS_ROLLOUT = frozenset({"deploy", "rollout"})
 #: What a run's version is, when it answers calls.
 ALIASES: dict[Status, str] = {"LIVE": "champion", "ROLLING_OUT": "challenger"}
 

@@ -17,8 +17,8 @@ from typing import Literal
 
 from tidemill.monitoring_contracts import LATENCY_EDGES, QualityFigure, Summary
 from tidemill.release_contracts import Freeze, Rollout, RolloutPlan, Signal
+from tidemill.rollout_plan import situation
 from tidemill.rules import drift, output_bins
-from tidemill.rules.rollout_plan import situation
 from tidemill.rules.significance import quantile, share_bound
 from tidemill.spec import LOWER_IS_BETTER
 
@@ -300,11 +300,16 @@ def next_move(rollout: Rollout, signals: Sequence[Signal], now: datetime) -> Mov
 
 def moved(rollout: Rollout, move: Move, signals: Sequence[Signal], at: str) -> Rollout:
     """The rollout after a move, to be written in place of the one that was read."""
-    new = dataclasses.replace(rollout, signals=tuple(signals), revision=rollout.revision + 1)
-    if move.kind == "wait":
-        return new
-    new = dataclasses.replace(new, history=(*rollout.history, f"{at}: {move.sentence}"))
+    said = [*_freezing(rollout, move, signals), *([move.sentence] if move.kind != "wait" else [])]
+    new = dataclasses.replace(
+        rollout,
+        signals=tuple(signals),
+        history=(*rollout.history, *(f"{at}: {sentence}" for sentence in said)),
+        revision=rollout.revision + 1,
+    )
     match move.kind:
+        case "wait":
+            return new
         case "longer":
             return dataclasses.replace(new, waits=rollout.waits + 1)
         case "advance":
@@ -313,6 +318,15 @@ def moved(rollout: Rollout, move: Move, signals: Sequence[Signal], at: str) -> R
         case "promote":
             return dataclasses.replace(new, state="PROMOTED", step=len(rollout.plan.steps) - 1, ended_at=at)
     return dataclasses.replace(new, state="ROLLED_BACK", ended_at=at)
+
+
+def _freezing(rollout: Rollout, move: Move, signals: Sequence[Signal]) -> list[str]:
+    """What the history says when a rollout is held from now on, or no longer."""
+    held = any(signal.name == "frozen" for signal in rollout.signals)
+    holds = [signal.sentence for signal in signals if signal.name == "frozen"]
+    if held and not holds:
+        return ["the model's promotions are not frozen any more"]
+    return holds if not held and move.kind == "wait" else []
 
 
 def _minutes(seconds: float) -> str:

@@ -1,4 +1,8 @@
-"""How a version is let in step by step, and where that begins. Standard library only: deploying needs no numpy."""
+"""How a version is let in step by step, and where that begins.
+
+Standard library, contracts and spec only, so that whoever begins a rollout may import it: the deploy stage, the HTTP
+API, the command.
+"""
 
 from __future__ import annotations
 
