@@ -60,13 +60,17 @@ def find(session: Session, text: str | None) -> RunRecord:
 
 
 def current(session: Session, record: RunRecord) -> RunRecord:
-    """The record as it is: FAILED when the run is under way for the registry, but its execution has ended.
+    """The record as it is: FAILED when the run is under way for the registry, but its execution has ended; LIVE when
+    its version is in service, however the run had ended.
 
     An execution that was stopped, or that went down with the emulator, concludes nothing, and the registry is not told.
+    Nor is it told that a version is put in service by hand.
     """
     from tidemill.aws import executions
 
-    if record.document is not None or record.status not in UNDER_WAY:
+    if record.document is not None:
+        return _served(session, record)
+    if record.status not in UNDER_WAY:
         return record
     try:
         execution = session.executions.describe(executions.arn(session.output("TrainingStateMachine"), record.run_id))
@@ -78,6 +82,16 @@ def current(session: Session, record: RunRecord) -> RunRecord:
     if record.document is not None:
         return record
     return dataclasses.replace(record, status="FAILED", reason=unconcluded(record.run_id, execution))
+
+
+def _served(session: Session, record: RunRecord) -> RunRecord:
+    """The record of a run that has ended, LIVE when its version is the champion."""
+    if record.model is None or record.version is None or record.status == "LIVE":
+        return record
+    if session.registry.alias(record.model, "champion") != record.version:
+        return record
+    reason = f"its version is in service; the run had ended as {record.status}: {record.reason}"
+    return dataclasses.replace(record, status="LIVE", reason=reason, stage=None)
 
 
 def unconcluded(run_id: str, execution: Execution) -> str:
@@ -95,13 +109,14 @@ def read(session: Session, record: RunRecord) -> RunView:
     objects, bucket, run_id = session.objects, session.artifact_bucket, record.run_id
     evaluation = _made(session, Evaluation, keys.run_evaluation(run_id))
     if record.document is not None:
-        return RunView(objects.get_contract(RunDocument, bucket, record.document), evaluation)
+        return RunView(_as_it_is(objects.get_contract(RunDocument, bucket, record.document), record), evaluation)
     folder = posixpath.dirname(keys.run_candidate(run_id, "any")) + "/"
     candidates = [objects.get_contract(CandidateResult, bucket, head.key) for head in objects.list(bucket, folder)]
     waiting = record.status == "WAITING_FOR_APPROVAL"
     document = dataclasses.replace(
         bare(run_id, record.status, record.reason, record.project, record.source),
         reason=f"a person has to decide: tidemill approve {run_id[:8]}" if waiting else record.reason,
+        dataset=session.registry.dataset_of_run(record.project, run_id),
         checks=_made(session, tuple[Check, ...], keys.run_checks(run_id)) or (),
         candidates=tuple(candidates),
         started_at=record.started_at,
@@ -119,6 +134,14 @@ def read(session: Session, record: RunRecord) -> RunView:
         approval = session.registry.approval(run_id)
         document = dataclasses.replace(document, model=ModelRef(approval.model, approval.version, None))
     return RunView(document, evaluation)
+
+
+def _as_it_is(document: RunDocument, record: RunRecord) -> RunDocument:
+    """The document of a run that has ended, with what has become of its version since."""
+    if document.status == record.status or document.model is None:
+        return document
+    model = dataclasses.replace(document.model, alias="champion" if record.status == "LIVE" else document.model.alias)
+    return dataclasses.replace(document, status=record.status, reason=record.reason, stage=record.stage, model=model)
 
 
 def _made(session: Session, cls: type[T], key: str) -> T | None:

@@ -55,6 +55,11 @@ def test_without_any_the_champion_gets_all_calls(tidemill: Command) -> None:
     assert (code, rows(out)) == (0, [["version", "1", "1", "the", "champion"]])
 
 
+def test_who_gives_no_reason_has_set_it_by_hand(tidemill: Command) -> None:
+    _, _, err = tidemill("traffic", "churn", "--split", "2=10%")
+    assert "(UTC): set by hand." in err
+
+
 def test_shares_and_copies_are_set_and_shown(tidemill: Command, records: TrafficRecords) -> None:
     code, out, err = tidemill(
         "traffic", "churn", "--split", "2=10%", "--shadow", "3=0.5", "--experiment", "prices", "--reason", "try it"

@@ -86,8 +86,11 @@ def _list(session: Session, as_json: bool) -> None:
         ]
         display.console().print(display.table(columns, rows, right=("version",)))
         for one in waiting:
-            named = f"version {one.approval.version} of {one.approval.model}"
-            click.echo(f"Approve {named} with: tidemill approve {one.approval.run_id[:8]}", err=True)
+            named, run = f"version {one.approval.version} of {one.approval.model}", one.approval.run_id[:8]
+            if one.approval.state == "REJECTED":
+                click.echo(f'Tell the run of {named} with: tidemill reject {run} --reason "as decided"', err=True)
+            else:
+                click.echo(f"Approve {named} with: tidemill approve {run}", err=True)
 
 
 def _come(standing: Standing) -> str:

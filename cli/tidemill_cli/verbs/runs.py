@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import click
 
 from tidemill_cli import display, figures
 from tidemill_cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from tidemill.aws.registry import RunRecord
 
 
 @click.command(short_help="The newest runs.")
@@ -15,6 +21,9 @@ from tidemill_cli.session import Session, pass_session
 @pass_session
 def command(session: Session, project: str | None, limit: int, as_json: bool) -> None:
     """List the newest runs, newest first.
+
+    LIVE says that a run's version has gone live, by the run or later by hand; the one that answers calls now is
+    marked as champion.
 
     \b
     Examples:
@@ -30,6 +39,7 @@ def command(session: Session, project: str | None, limit: int, as_json: bool) ->
     if not records:
         click.echo("There is no run yet: `tidemill train FILE --project NAME` starts one.", err=True)
         return
+    champions = {name: session.registry.alias(name, "champion") for record in records if (name := record.model)}
     columns = ("run", "project", "status", "started (UTC)", "time", "metric", "value", "model", "cost")
     rows = [
         (
@@ -40,9 +50,17 @@ def command(session: Session, project: str | None, limit: int, as_json: bool) ->
             figures.seconds(record.seconds),
             record.metric or "-",
             figures.metric(record.value),
-            f"{record.model}/{record.version}" if record.version else "-",
+            _model(record, champions),
             figures.usd(record.usd),
         )
         for record in records
     ]
     display.console().print(display.table(columns, rows, right=("time", "value", "cost")))
+
+
+def _model(record: RunRecord, champions: Mapping[str, int | None]) -> str:
+    """The version that a run has made, and whether it answers the calls."""
+    if record.model is None or record.version is None:
+        return "-"
+    mark = " champion" if champions[record.model] == record.version else ""
+    return f"{record.model}/{record.version}{mark}"

@@ -162,6 +162,9 @@ class Registry:
     def pending_approvals(self):
         return [record for record in self.approval_records.values() if record.state == "PENDING"]
 
+    def dataset_of_run(self, project, run_id):
+        return DatasetRef("d" * 64, 5000, 13) if run_id in self.run_records else None
+
     def approvals_to_hand_on(self):
         return [record for record in self.approval_records.values() if not record.handed_on]
 

@@ -84,6 +84,23 @@ def test_nobody_decides_about_a_run_of_their_own(asked, started_by):
     assert asked.executions.answers == []
 
 
+@pytest.mark.parametrize(
+    ("state", "arguments", "said"),
+    [
+        ("APPROVED", ("approve", RUN), "was approved by bob at"),
+        ("REJECTED", ("reject", RUN, "--reason", "no"), "was refused by bob at"),
+    ],
+)
+def test_a_decision_that_the_run_does_not_know_is_listed_and_handed_on(asked, state, arguments, said):
+    records = asked.registry.approval_records
+    records[RUN] = dataclasses.replace(records[RUN], state=state, by="bob", at=AT, handed_on=False)
+    assert f"{state}, and the run does not know" in asked.tidemill("approve")[1]
+    assert json.loads(asked.tidemill("approve", "--json")[1])[0]["handed_on"] is False
+    code, out, _ = asked.tidemill(*arguments)
+    assert (code, said in out, "told once more" in out, len(asked.executions.answers)) == (0, True, True, 1)
+    assert "Nothing waits" in asked.tidemill("approve")[2]
+
+
 # --- promotions ----------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from tidemill import keys
+from tidemill.contracts import ModelRef
 
 ONE, TWO = "1a" * 16, "1b" * 16
 ARTIFACTS = "tidemill-artifacts"
@@ -163,3 +164,29 @@ def test_open_of_a_run_without_a_report_says_so(two_runs, monkeypatch):
     assert code == 1
     assert "has no report yet" in err
     assert two_runs.tidemill("open", "--no-browser")[0] == 1
+
+
+# --- what has become of a version since ----------------------------------------------------------
+
+
+def test_a_version_that_was_promoted_after_its_rollout_failed_is_live(two_runs, a_document):
+    two_runs.conclude(
+        a_document(TWO, "ROLLED_BACK", reason="it failed", stage="rollout", model=ModelRef("churn", 2, None)),
+        at=9,
+    )
+    two_runs.registry.alias_of["churn"]["champion"] = 1
+    before = [line.split() for line in two_runs.tidemill("runs")[1].splitlines()[1:]]
+    assert [row[2] for row in before] == ["ROLLED_BACK", "LIVE"]
+    two_runs.registry.alias_of["churn"]["champion"] = 2
+    _, out, _ = two_runs.tidemill("runs")
+    rows = [line.split() for line in out.splitlines()[1:]]
+    assert [(row[2], "champion" in row) for row in rows] == [("LIVE", True), ("LIVE", False)]
+    (record, _) = json.loads(two_runs.tidemill("runs", "--json")[1])
+    assert record["reason"] == "its version is in service; the run had ended as ROLLED_BACK: it failed"
+    shown = json.loads(two_runs.tidemill("run", TWO, "--json")[1])
+    assert (shown["status"], shown["stage"], shown["model"]["alias"]) == ("LIVE", None, "champion")
+
+
+def test_a_run_that_waits_shows_how_large_its_table_is(world):
+    world.wait_for_person(ONE)
+    assert "5,000 rows, 13 columns" in world.tidemill("run", ONE)[1]

@@ -20,6 +20,7 @@ from tidemill.monitoring_contracts import (
     ServiceFigures,
 )
 from tidemill.release_contracts import Rollout, RolloutPlan, Signal
+from tidemill.reports import alert
 from tidemill.reports.monitor_report import render
 
 NOW = "2026-03-09T08:00:00Z"
@@ -155,6 +156,16 @@ def test_headline_says_what_changed_and_since_when():
     assert page().headings[0] == (
         "churn version 2 predicts worse than at its release and sees other data than it learned from, since 7 March."
     )
+
+
+@pytest.mark.parametrize(("version", "offered"), [(1, False), (2, True)])
+def test_a_first_version_is_not_to_be_rolled_back(version, offered):
+    points = tuple(replace(one, version=version) for one in POINTS)
+    shown = render("churn", points, (), REFERENCE, PROFILE, NOW, None)
+    assert ("tidemill rollback churn" in shown) is offered
+    found = replace(decision("2026-03-09T00:05:00Z", True), version=version, findings=(WORSE,))
+    assert ("tidemill rollback churn" in alert.words(found)[1]) is offered
+    assert "tidemill retrain churn" in alert.words(found)[1]
 
 
 @pytest.mark.parametrize(

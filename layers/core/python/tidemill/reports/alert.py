@@ -25,6 +25,8 @@ def words(decision: Decision) -> tuple[str, str]:
     kinds = list(dict.fromkeys(KINDS[finding.kind] for finding in decision.findings))
     subject = f"{decision.model}: {formats.listed(kinds)}" if kinds else f"{decision.model}: {decision.reason}"
     more = len(decision.findings) - TOLD
+    # A first version has nothing before it.
+    back = [f"Take the version back: tidemill rollback {decision.model}"] if decision.version > 1 else []
     lines = [
         f"Version {decision.version} of {decision.model}, in the window that ended at {decision.point}:",
         "",
@@ -33,7 +35,7 @@ def words(decision: Decision) -> tuple[str, str]:
         "",
         f"Look at it:           tidemill monitor {decision.model} --open",
         f"Train it again:       tidemill retrain {decision.model} --follow",
-        f"Take the version back: tidemill rollback {decision.model}",
+        *back,
         "",
         f"Rule: {decision.rule}",
     ]

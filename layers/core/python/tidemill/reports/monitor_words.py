@@ -87,10 +87,8 @@ ACTIONS: dict[ActionName, str] = {
 }
 #: What a person can do about a kind of finding; `{model}` is the model's name.
 ADVICE: dict[FindingKind, str] = {
-    "errors": "`tidemill logs --stage predict` shows the calls that failed; `tidemill rollback {model}` puts the "
-    "version before back in service within seconds",
-    "quality": "`tidemill retrain {model}` trains on the newest labelled predictions; `tidemill rollback {model}` puts "
-    "the version before back in service",
+    "errors": "`tidemill logs --stage predict` shows the calls that failed",
+    "quality": "`tidemill retrain {model}` trains on the newest labelled predictions",
     "data_quality": "Ask whoever sends the data what has changed there; the findings below name the values",
     "estimated_quality": "Upload what really happened, `tidemill actuals FILE --model {model}`, and the estimate "
     "becomes a measurement",
@@ -100,6 +98,11 @@ ADVICE: dict[FindingKind, str] = {
     "the model is broken",
     "latency": "The function’s memory decides how fast it is: see `PredictMemory` in the template",
     "staleness": "`tidemill train FILE --project {model}` takes a newer table",
+}
+#: What is added to the advice about such findings, of a model that had another version before.
+BACK = {
+    "errors": "; `tidemill rollback {model}` puts the version before back in service within seconds",
+    "quality": "; `tidemill rollback {model}` puts the version before back in service",
 }
 STARTING = "As soon as calls come in, this page shows what the model is asked and what it says"
 LABELS = (
@@ -345,7 +348,8 @@ def next_steps(seen: Watched) -> list[str]:
     if newest is None:
         return [STARTING]
     kinds = dict.fromkeys(finding.kind for finding in seen.findings)
-    steps = list(dict.fromkeys(ADVICE[kind] for kind in kinds))[:4]
+    back = BACK if newest.version > 1 else {}  # a first version has nothing before it
+    steps = list(dict.fromkeys(ADVICE[kind] + back.get(kind, "") for kind in kinds))[:4]
     if newest.quality and not _is_measured(newest):
         steps.append(LABELS)
     return list(dict.fromkeys(step.format(model=seen.model) for step in steps))
