@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -132,7 +132,7 @@ def _refusal(service: str, code: str, more: dict[str, Any]) -> tuple[dict[str, s
     """Headers and body of a service's error, in its protocol."""
     if service == "s3":
         return {}, f"<Error><Code>{code}</Code><Message>refused</Message></Error>"
-    if service == "sns":
+    if service in ("sns", "sts"):
         return {}, f"<ErrorResponse><Error><Code>{code}</Code><Message>refused</Message></Error></ErrorResponse>"
     return {"x-amzn-errortype": code}, json.dumps({"__type": f"com.amazonaws#{code}", "message": "refused", **more})
 
@@ -152,10 +152,8 @@ clients._session().register("before-send", FAULTS)
 def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
     """Faults to be planned, with botocore's waiting left out."""
 
-    class Clock:
-        sleep = FAULTS.pauses.append
-
-    monkeypatch.setattr(botocore.endpoint, "time", Clock)
+    clock = SimpleNamespace(sleep=lambda seconds: FAULTS.pauses.append(seconds))
+    monkeypatch.setattr(botocore.endpoint, "time", clock)
     yield FAULTS
     FAULTS.reset()
     clients._client.cache_clear()  # a client that has failed often is allowed fewer retries
