@@ -71,7 +71,12 @@ class Faults:
     """
 
     def __init__(self) -> None:
+        self.repeated = 0  #: requests that were repeated since the clients were made
         self.reset()
+
+    def pause(self, seconds: float) -> None:
+        self.repeated += 1
+        self.pauses.append(seconds)
 
     def reset(self) -> None:
         self.sent = Counter[str]()  #: requests by operation, repeated and spoiled ones included
@@ -152,20 +157,29 @@ clients._session().register("before-send", FAULTS)
 def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
     """Faults to be planned, with botocore's waiting left out."""
 
-    clock = SimpleNamespace(sleep=lambda seconds: FAULTS.pauses.append(seconds))
+    clock = SimpleNamespace(sleep=FAULTS.pause)
     monkeypatch.setattr(botocore.endpoint, "time", clock)
     yield FAULTS
     FAULTS.reset()
-    clients._client.cache_clear()  # a client that has failed often is allowed fewer retries
+    if FAULTS.repeated > 20:  # a client that has failed often is allowed fewer retries
+        FAULTS.repeated = 0
+        clients._client.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    """What `boto3.client` uses; it reads the descriptions of the services once."""
+    return boto3.Session(region_name=REGION)
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def aws(monkeypatch: pytest.MonkeyPatch, session: boto3.Session) -> Iterator[None]:
     """An empty account, whatever the machine's own settings say."""
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     with mock_aws():
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
         yield
 
 

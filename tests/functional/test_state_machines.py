@@ -37,7 +37,7 @@ from tidemill.errors import NotFound
 from tidemill.release_contracts import RolloutRequest
 from tidemill.spec import FeatureSetDeclaration
 
-from .conftest import ARTIFACTS, DATA, REGION, ROOT
+from .conftest import ARTIFACTS, DATA, ROOT
 
 ONLINE = "tidemill-features"
 AT = "2026-01-02T03:04:05Z"
@@ -153,15 +153,6 @@ class Interpreter:
         return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
 
 
-@pytest.fixture(scope="module")
-def session() -> boto3.Session:
-    """What moto makes its clients with, in several threads; descriptions of services are read once, in this one."""
-    made = boto3.Session()
-    for service in ("dynamodb", "lambda", "s3", "sqs", "stepfunctions"):
-        made.client(service, region_name=REGION)  # type: ignore[call-overload]
-    return made
-
-
 @pytest.fixture
 def interpreter(
     session: boto3.Session,
@@ -179,8 +170,9 @@ def interpreter(
     pauses: list[float] = []
     monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=pauses.append))
     functions = Lambda()
+    for service in ("lambda", "s3"):  # in this thread first: a session's first client is not made in two at once
+        boto3.client(service)
     session.events.register("before-call.lambda.Invoke", functions.invoke)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
     ours = clients.lambda_().meta.events
     ours.register("before-call.lambda.Invoke", functions.invoke)
     queue = boto3.client("sqs").create_queue(QueueName="captures")["QueueUrl"]
