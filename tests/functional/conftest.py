@@ -386,7 +386,7 @@ def trained(uploaded: Run, objects: Objects, registry: Registry) -> Run:
 
 
 class Wire(BaseHTTPRequestHandler):
-    """GetObject, GetItem, BatchGetItem and SendMessage over HTTP, as `aws/quick.py` sends them, of what moto holds."""
+    """What `aws/quick.py` sends, over HTTP, answered with what moto holds and with its faults."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1
@@ -394,7 +394,7 @@ class Wire(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         bucket, _, key = unquote(self.path).removeprefix("/").partition("/")
         try:
-            self._answer(200, boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+            self._answer(200, clients.s3().get_object(Bucket=bucket, Key=key)["Body"].read())
         except ClientError as error:
             code = error.response["Error"]["Code"]
             self._answer(404, f"<Error><Code>{code}</Code><Message>refused</Message></Error>".encode())
@@ -403,11 +403,11 @@ class Wire(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         try:
             if self.headers["x-amz-target"] == "DynamoDB_20120810.GetItem":
-                answer = boto3.client("dynamodb").get_item(**asked)
+                answer = clients.dynamodb().get_item(**asked)
             elif self.headers["x-amz-target"] == "DynamoDB_20120810.BatchGetItem":
-                answer = boto3.client("dynamodb").batch_get_item(**asked)
+                answer = clients.dynamodb().batch_get_item(**asked)
             else:
-                answer = boto3.client("sqs").send_message(**asked)
+                answer = clients.sqs().send_message(**asked)
                 assert answer["MD5OfMessageBody"] == hashlib.md5(asked["MessageBody"].encode()).hexdigest()
             del answer["ResponseMetadata"]
             self._answer(200, json.dumps(answer).encode())
