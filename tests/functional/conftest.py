@@ -8,18 +8,23 @@ import importlib.util
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
 import boto3
+import botocore.endpoint
 import onnx.parser
 import pytest
-from botocore.exceptions import ClientError
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ClientError, ConnectionClosedError
 from moto import mock_aws
+from moto.core.botocore_stubber import MockRawResponse
+from moto.core.models import botocore_stubber
 
 from tidemill import keys, settings
 from tidemill.aws import clients
@@ -54,13 +59,127 @@ ARTIFACTS = "tidemill-artifacts"
 TABLE = "tidemill"
 
 
+class Faults:
+    """What goes wrong between the clients of `aws/clients.py` and moto.
+
+    It stands in moto's place in botocore's event `before-send`, and hands on what it does not spoil. So an error is
+    read from an answer as the service would send it, and retries are botocore's own. Clients that tests make for
+    themselves never see it.
+
+    An operation is named as in the event: `s3.PutObject`, `dynamodb.GetItem`, `sqs.SendMessage`, `sns.Publish`,
+    `eventbridge.PutEvents`, `lambda.Invoke`, `sfn.StartExecution`, `api-gateway.GetApiKey`.
+    """
+
+    def __init__(self) -> None:
+        self.repeated = 0  #: requests that were repeated since the clients were made
+        self.reset()
+
+    def pause(self, seconds: float) -> None:
+        self.repeated += 1
+        self.pauses.append(seconds)
+
+    def reset(self) -> None:
+        self.sent = Counter[str]()  #: requests by operation, repeated and spoiled ones included
+        self.pauses: list[float] = []  #: seconds that botocore would have waited before it repeated a request
+        self._planned: dict[str, list[tuple[int, Callable[[AWSPreparedRequest], AWSResponse | None]]]] = {}
+
+    def refuse(
+        self, operation: str, code: str, status: int = 400, *, times: int = 10**6, after: int = 0, **more: Any
+    ) -> None:
+        """Answer an operation with a service's error, `times` times after the first `after` requests.
+
+        `more` are members of the error beside code and message, such as `CancellationReasons`.
+        """
+        service = operation.partition(".")[0]
+        self._plan(operation, times, after, lambda request: _response(request, status, *_refusal(service, code, more)))
+
+    def throttle(self, operation: str, **when: int) -> None:
+        """Refuse an operation as the service does when it is asked too much."""
+        status, code = {"s3": (503, "SlowDown"), "lambda": (429, "TooManyRequestsException")}.get(
+            operation.partition(".")[0], (400, "ThrottlingException")
+        )
+        self.refuse(operation, code, status, **when)
+
+    def drop(self, operation: str, *, arrived: bool = False, times: int = 10**6, after: int = 0) -> None:
+        """Let the connection end without an answer; when the request has `arrived`, after it was carried out."""
+
+        def dropped(request: AWSPreparedRequest) -> AWSResponse | None:
+            if arrived:
+                botocore_stubber(f"before-send.{operation}", request)
+            raise ConnectionClosedError(endpoint_url=request.url)
+
+        self._plan(operation, times, after, dropped)
+
+    def answer(self, operation: str, answer: Callable[[Any], Any], *, times: int = 1, after: int = 0) -> None:
+        """Answer an operation that speaks JSON by a function of what it was sent."""
+
+        def answered(request: AWSPreparedRequest) -> AWSResponse:
+            return _response(request, 200, {}, json.dumps(answer(json.loads(request.body or b"{}"))))
+
+        self._plan(operation, times, after, answered)
+
+    def _plan(self, operation: str, times: int, after: int, fault: Callable[..., AWSResponse | None]) -> None:
+        healthy = [(after, lambda request: botocore_stubber(f"before-send.{operation}", request))] if after else []
+        self._planned.setdefault(operation, []).extend([*healthy, (times, fault)])
+
+    def __call__(self, event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+        operation = event_name.removeprefix("before-send.")
+        self.sent[operation] += 1
+        planned = self._planned.get(operation)
+        if not planned:
+            return botocore_stubber(event_name, request)
+        left, fault = planned[0]
+        planned[:1] = [(left - 1, fault)] if left > 1 else []
+        return fault(request)
+
+
+def _refusal(service: str, code: str, more: dict[str, Any]) -> tuple[dict[str, str], str]:
+    """Headers and body of a service's error, in its protocol."""
+    if service == "s3":
+        return {}, f"<Error><Code>{code}</Code><Message>refused</Message></Error>"
+    if service in ("sns", "sts"):
+        return {}, f"<ErrorResponse><Error><Code>{code}</Code><Message>refused</Message></Error></ErrorResponse>"
+    return {"x-amzn-errortype": code}, json.dumps({"__type": f"com.amazonaws#{code}", "message": "refused", **more})
+
+
+def _response(request: AWSPreparedRequest, status: int, headers: dict[str, str], body: str) -> AWSResponse:
+    without_body = request.method == "HEAD"
+    return AWSResponse(request.url, status, headers, MockRawResponse("" if without_body else body))
+
+
+FAULTS = Faults()
+# Before the first client is made: a client keeps the handlers that its session has at that moment.
+clients._session().unregister("before-send", botocore_stubber)
+clients._session().register("before-send", FAULTS)
+
+
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
+    """Faults to be planned, with botocore's waiting left out."""
+
+    clock = SimpleNamespace(sleep=FAULTS.pause)
+    monkeypatch.setattr(botocore.endpoint, "time", clock)
+    yield FAULTS
+    FAULTS.reset()
+    if FAULTS.repeated > 20:  # a client that has failed often is allowed fewer retries
+        FAULTS.repeated = 0
+        clients._client.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    """What `boto3.client` uses; it reads the descriptions of the services once."""
+    return boto3.Session(region_name=REGION)
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch, session: boto3.Session) -> Iterator[None]:
     """An empty account, whatever the machine's own settings say."""
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     with mock_aws():
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
         yield
 
 
@@ -267,7 +386,7 @@ def trained(uploaded: Run, objects: Objects, registry: Registry) -> Run:
 
 
 class Wire(BaseHTTPRequestHandler):
-    """GetObject, GetItem, BatchGetItem and SendMessage over HTTP, as `aws/quick.py` sends them, of what moto holds."""
+    """What `aws/quick.py` sends, over HTTP, answered with what moto holds and with its faults."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1
@@ -275,7 +394,7 @@ class Wire(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         bucket, _, key = unquote(self.path).removeprefix("/").partition("/")
         try:
-            self._answer(200, boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+            self._answer(200, clients.s3().get_object(Bucket=bucket, Key=key)["Body"].read())
         except ClientError as error:
             code = error.response["Error"]["Code"]
             self._answer(404, f"<Error><Code>{code}</Code><Message>refused</Message></Error>".encode())
@@ -284,11 +403,11 @@ class Wire(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         try:
             if self.headers["x-amz-target"] == "DynamoDB_20120810.GetItem":
-                answer = boto3.client("dynamodb").get_item(**asked)
+                answer = clients.dynamodb().get_item(**asked)
             elif self.headers["x-amz-target"] == "DynamoDB_20120810.BatchGetItem":
-                answer = boto3.client("dynamodb").batch_get_item(**asked)
+                answer = clients.dynamodb().batch_get_item(**asked)
             else:
-                answer = boto3.client("sqs").send_message(**asked)
+                answer = clients.sqs().send_message(**asked)
                 assert answer["MD5OfMessageBody"] == hashlib.md5(asked["MessageBody"].encode()).hexdigest()
             del answer["ResponseMetadata"]
             self._answer(200, json.dumps(answer).encode())

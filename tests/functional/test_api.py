@@ -25,7 +25,7 @@ from tidemill.monitoring_contracts import Decision, Finding, MonitorPoint
 
 from .conftest import ARTIFACTS, TABLE
 
-CONTEXT = SimpleNamespace(aws_request_id="8a0c9e5f-1111-2222-3333-444455556666")
+CALL_ID = "8a0c9e5f-1111-2222-3333-444455556666"
 CALL = "8a0c9e5f111122223333444455556666"
 URL = "https://abc.execute-api.us-east-1.amazonaws.com/api"
 AT = "2026-03-04T06:00:00Z"
@@ -87,6 +87,7 @@ class Api:
         query: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
         identity: dict[str, str] | None = None,
+        call_id: str = CALL_ID,
         **parameters: str,
     ) -> Reply:
         """One call with ann's key unless told otherwise; `path` is the route's."""
@@ -104,7 +105,7 @@ class Api:
             "body": body if isinstance(body, str | None) else json.dumps(body),
             "isBase64Encoded": False,
         }
-        answered = self.module.handler(event, CONTEXT)
+        answered = self.module.handler(event, SimpleNamespace(aws_request_id=call_id))
         return Reply(answered["statusCode"], answered["headers"], answered["body"])
 
     def churn(self, method: str, action: str, body: Any = None, **more: Any) -> Reply:
@@ -120,10 +121,10 @@ class Api:
         """A link as a browser follows it: without a key."""
         return self.call("GET", "/decide/{token}", query=query, headers={}, token=token)
 
-    def press(self, token: str, form: str) -> Reply:
+    def press(self, token: str, form: str, call_id: str = CALL_ID) -> Reply:
         """A button of the link's page."""
         sent = {"content-type": "application/x-www-form-urlencoded"}
-        return self.call("POST", "/decide/{token}", form, headers=sent, token=token)
+        return self.call("POST", "/decide/{token}", form, headers=sent, call_id=call_id, token=token)
 
 
 @pytest.fixture
@@ -465,7 +466,7 @@ def test_a_link_shows_what_is_asked_and_the_report_and_decides_once(api: Api, wa
     assert "is approved" in pressed.body
     document = api.call("GET", "/approvals/{run}", run=waiting).document
     assert [(vote["person"], vote["through"]) for vote in document["votes"]] == [("bob@example.com", "link")]
-    for reply in (api.open(token), api.press(token, "decision=reject&reason=no")):
+    for reply in (api.open(token), api.press(token, "decision=reject&reason=no", "another-call")):
         assert reply.status == 409
         assert reply.headers["content-type"] == "text/html; charset=utf-8"
         assert "has been used" in reply.body

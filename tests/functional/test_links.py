@@ -102,10 +102,10 @@ def test_a_link_decides_once(objects: Objects, table: str) -> None:
     used, draw = UsedLinks(clients.dynamodb(), table), Drawn()
     link, other = (links.read(ARTIFACTS, objects, made(objects, draw), BEFORE) for _ in range(2))
     assert used.used_at(link) is None
-    with used.once(link, BEFORE), pytest.raises(ApprovalConflict), used.once(link, BEFORE):
+    with used.once(link, BEFORE, "1"), pytest.raises(ApprovalConflict), used.once(link, BEFORE, "2"):
         pytest.fail("two at the same moment")
     assert used.used_at(link) == BEFORE
-    with pytest.raises(ApprovalConflict, match=f"has been used, at {BEFORE}"), used.once(link, UNTIL):
+    with pytest.raises(ApprovalConflict, match=f"has been used, at {BEFORE}"), used.once(link, UNTIL, "3"):
         pytest.fail("a second time")
     assert used.used_at(other) is None
 
@@ -113,6 +113,6 @@ def test_a_link_decides_once(objects: Objects, table: str) -> None:
 def test_a_link_whose_decision_failed_is_still_good(objects: Objects, table: str) -> None:
     used = UsedLinks(clients.dynamodb(), table)
     link = links.read(ARTIFACTS, objects, made(objects), BEFORE)
-    with pytest.raises(NotAllowed), used.once(link, BEFORE):
+    with pytest.raises(NotAllowed), used.once(link, BEFORE, "1"):
         raise NotAllowed("you started this run")
     assert used.used_at(link) is None

@@ -21,6 +21,8 @@ from tidemill.aws.online_features import OnlineFeatures
 from tidemill.aws.registry import Registry
 from tidemill.contracts import Capture, FeatureSetRef, InputField, Signature, from_json
 
+from .conftest import Faults
+
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "tests" / "events"
 ARTIFACTS = "tidemill-artifacts"
@@ -121,6 +123,25 @@ def test_a_registered_version_without_its_files_is_our_fault_and_no_404(
     status, _, document = call(event("api_predict_rows"))
     assert status == 503
     assert ARTIFACTS not in document["error"]
+
+
+@pytest.mark.parametrize("operation", ["dynamodb.GetItem", "s3.GetObject"])
+def test_what_cannot_be_read_now_is_503_and_read_at_the_next_call(
+    faults: Faults, churn: int, call: Any, operation: str
+) -> None:
+    faults.throttle(operation)
+    assert call(event("api_predict_rows"))[0] == 503
+    faults.reset()
+    assert call(event("api_predict_rows"))[0] == 200
+
+
+def test_a_queue_that_may_not_encrypt_costs_a_capture_and_no_prediction(
+    faults: Faults, churn: int, call: Any, queue: str
+) -> None:
+    faults.refuse("sqs.SendMessage", "KmsAccessDenied")
+    assert call(event("api_predict_rows"))[0] == 200
+    assert faults.sent["sqs.SendMessage"] == 1
+    assert "Messages" not in boto3.client("sqs").receive_message(QueueUrl=queue)
 
 
 def test_a_model_in_memory_outlives_its_table(churn: int, call: Any, table: str) -> None:

@@ -44,7 +44,7 @@ def decide(stack: Stack, request: Request) -> Answer:
         refuse_used(stack, link)
         problem = "A refusal needs a reason: whoever trained the model must know what to do about it."
         return page(decision_page.question(asked(stack, link), problem), 400)
-    with stack.used_links.once(link, request.at):
+    with stack.used_links.once(link, request.at, request.id):
         standing = vote(stack, link.run_id, Person(link.person), decision, reason, request.at, "link")
     if standing.again:
         return page(decision_page.handed_on(before(standing)))

@@ -107,10 +107,16 @@ class UsedLinks(RegistryTable):
         return str(item["at"]) if item else None
 
     @contextmanager
-    def once(self, link: Link, at: str) -> Iterator[None]:
+    def once(self, link: Link, at: str, request: str) -> Iterator[None]:
         """A block that is run for a link once: who comes second, or at the same moment, is refused.
 
         A block that raises has not used the link.
+
+        Parameters
+        ----------
+        request
+            id of what the link came with. A write whose answer was lost is sent again, and finds itself there: that is
+            how it knows itself.
 
         Raises
         ------
@@ -119,10 +125,12 @@ class UsedLinks(RegistryTable):
         StorageError
             the table did not answer.
         """
-        if not self._put_new(_key(link), _Used(at, link.person)):
-            raise ApprovalConflict(
-                f"this link has been used, at {self.used_at(link)}: each decides once; see `tidemill run {link.run_id}`"
-            )
+        if not self._put_new(_key(link), _Used(at, link.person, request)):
+            used = self._item(_key(link)) or {}
+            if used.get("request") != request:
+                raise ApprovalConflict(
+                    f"this link has been used, at {used.get('at')}: each decides once; see `tidemill run {link.run_id}`"
+                )
         try:
             yield
         except BaseException:
@@ -138,6 +146,7 @@ class UsedLinks(RegistryTable):
 class _Used:
     at: str
     person: str
+    request: str
 
 
 def _key(link: Link) -> Item:
