@@ -55,6 +55,15 @@ def test_without_any_the_champion_gets_all_calls(tidemill: Command) -> None:
     assert (code, rows(out)) == (0, [["version", "1", "1", "the", "champion"]])
 
 
+def test_callers_get_no_version_that_people_have_not_approved(tidemill: Command, registry: Registry) -> None:
+    registry.put_approval("a" * 32, "churn", 2, "token", "2026-03-04T05:06:07Z")
+    code, _, err = tidemill("traffic", "churn", "--split", "2=0.1")
+    assert code == 1
+    assert f"waits for people to approve it: `tidemill approve {'a' * 32}`" in err
+    assert tidemill("traffic", "churn", "--shadow", "2=0.1")[0] == 0
+    assert tidemill("traffic", "churn", "--split", "3=0.1")[0] == 0
+
+
 def test_who_gives_no_reason_has_set_it_by_hand(tidemill: Command) -> None:
     _, _, err = tidemill("traffic", "churn", "--split", "2=10%")
     assert "(UTC): set by hand." in err

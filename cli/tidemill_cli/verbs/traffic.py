@@ -88,8 +88,10 @@ def command(
     if len(shadows) > 1:
         raise click.UsageError("--shadow is given twice: one version at a time gets copies")
     if split or shadows or clear or experiment is not None:
+        from tidemill.aws.approvals import refuse_unreleased_of
         from tidemill.aws.traffic_records import spread
 
+        refuse_unreleased_of(session.registry, model, [version for version, share in split if share])
         spread(
             session.registry,
             session.traffic,

@@ -26,6 +26,7 @@ PURE_ROOMS = (
     "errors.py",
     "keys.py",
     "spec.py",
+    "rollout_plan.py",
     "serving",
     "rules",
     "monitoring",

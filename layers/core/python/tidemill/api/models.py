@@ -10,6 +10,7 @@ from tidemill import keys
 from tidemill.api.calls import Answer, Request, body_of, document, query_number
 from tidemill.api.stack import Stack
 from tidemill.aws import traffic_records
+from tidemill.aws.approvals import refuse_unreleased_of
 from tidemill.aws.promotion import Strategy
 from tidemill.aws.registry import CHAMPION
 from tidemill.contracts import instant
@@ -195,11 +196,14 @@ def traffic(stack: Stack, request: Request) -> Answer:
 def spread(stack: Stack, request: Request) -> Answer:
     """`POST /models/{model}/traffic`: spread the calls in another way."""
     person, asked = stack.person(request), body_of(Spread, request)
+    shares = None if asked.shares is None else {_version(name): share for name, share in asked.shares.items()}
+    registry = stack.releases.registry
+    refuse_unreleased_of(registry, request.model, [version for version, share in (shares or {}).items() if share])
     made = traffic_records.spread(
-        stack.releases.registry,
+        registry,
         stack.releases.traffic,
         request.model,
-        shares=None if asked.shares is None else {_version(name): share for name, share in asked.shares.items()},
+        shares=shares,
         shadow=(asked.shadow.version, asked.shadow.fraction) if asked.shadow else None,
         experiment=asked.experiment,
         clear=asked.clear,

@@ -8,7 +8,7 @@ two hands the decision on. When the one that should could not, everybody who rep
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -57,6 +57,17 @@ def waiting(registry: Registry, records: ReleaseRecords) -> list[Standing]:
     """
     stuck = [one for one in registry.approvals_to_hand_on() if registry.run(one.run_id).document is None]
     return [standing(registry, records, one.run_id) for one in (*registry.pending_approvals(), *stuck)]
+
+
+def refuse_unreleased_of(registry: Registry, model: str, versions: Iterable[int]) -> None:
+    """Refuse to let callers have a version that people were asked about and have not approved.
+
+    Versions that there are not are nobody's to refuse. Raises NotAllowed, NotFound when there is no such model,
+    StorageError.
+    """
+    for record in registry.versions(model):
+        if record.version in set(versions):
+            refuse_unreleased(registry, record)
 
 
 def refuse_unreleased(registry: Registry, version: VersionRecord) -> None:
