@@ -9,14 +9,10 @@ the function that runs one invocation on a worker. `state_machines` fills gaps o
 Functions, and the application around it saves its state from time to time. All rest on private
 names of MiniStack, listed in `PRIVATE_NAMES`, so the version is pinned and the names are looked
 for before the start.
-
-The lock file is held for as long as the process lives: who cannot lock it knows that the emulator
-runs, and finds its process id in it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib
 import importlib.metadata
@@ -34,7 +30,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tidemill_cli.local import state_machines
+from tidemill_cli.local import lock, state_machines
 from tidemill_cli.local.execution import HOST_PREFIX, Environments, ExecutionEnvironment, Function, Outcome
 
 VERSION = "1.5.33"
@@ -293,13 +289,7 @@ def serve() -> None:
 
 def main() -> None:
     """Hold the lock and serve until SIGTERM."""
-    lock = os.open(sys.argv.pop(1), os.O_RDWR | os.O_CREAT, 0o644)  # closed by the end of the process and not before
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.exit("another emulator runs on this state already: `tidemill status` shows it")
-    os.ftruncate(lock, 0)
-    os.write(lock, str(os.getpid()).encode())
+    lock.hold(sys.argv.pop(1))
     serve()
 
 

@@ -43,9 +43,7 @@ def check() -> None:
     Unexpected
         another version of LocalStack, a private name missing, or no interpreter for the functions.
     """
-    installed = importlib.metadata.version("localstack-core")
-    if installed != VERSION:
-        raise Unexpected(f"LocalStack {installed} is installed and {VERSION} is needed: run `make localstack`")
+    check_version()
     missing = missing_names()
     if missing:
         raise Unexpected(
@@ -57,6 +55,16 @@ def check() -> None:
         raise Unexpected(
             f"{INTERPRETER} is {interpreter!r} and must be the absolute path of the functions' interpreter, "
             "one that has awslambdaric and their packages"
+        )
+
+
+def check_version() -> None:
+    """Compare the version alone, before anything of LocalStack is imported. Raises Unexpected."""
+    installed = importlib.metadata.version("localstack-core")
+    if installed != VERSION:
+        raise Unexpected(
+            f"LocalStack {installed} is installed and {VERSION} is needed: "
+            "run `rm -r .venvs/localstack && make localstack`"
         )
 
 
