@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from tidemill_cli.local import lock
@@ -18,7 +19,12 @@ def main() -> None:
 
     from localstack.runtime.main import main as serve
 
-    serve()
+    try:
+        serve()
+    except SystemExit as end:
+        # Threads of LocalStack go on asking its closed gateway for half a minute, and nothing is to be kept.
+        sys.stdout.flush()
+        os._exit(end.code if isinstance(end.code, int) else 1)
 
 
 if __name__ == "__main__":
