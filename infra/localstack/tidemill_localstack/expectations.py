@@ -12,6 +12,11 @@ VERSION = "4.14.0"
 #: The variable with the interpreter that runs the functions.
 INTERPRETER = "TIDEMILL_PYTHON"
 PRIVATE_NAMES: Mapping[str, tuple[str, ...]] = {
+    "localstack.services.cloudformation.engine.v2.change_set_model_preproc": ("PreprocEntityDelta",),
+    "localstack.services.cloudformation.engine.v2.change_set_model_transform:ChangeSetModelTransform": (
+        "_resolve_reference",
+    ),
+    "localstack.services.cloudformation.engine.validations": ("ValidationError",),
     "localstack.services.lambda_.invocation.execution_environment": ("ExecutionEnvironment",),
     "localstack.services.lambda_.invocation.execution_environment:ExecutionEnvironment": (
         "get_log_group_name",

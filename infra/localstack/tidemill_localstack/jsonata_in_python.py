@@ -25,7 +25,7 @@ def evaluate(expression: str) -> Any:
     Raises
     ------
     JSONataException
-        the expression is wrong, or fails; the state machine sees it as States.QueryEvaluationError.
+        the expression is wrong, or fails.
     """
     try:
         value = Jsonata(expression).evaluate(None)
