@@ -26,6 +26,7 @@ PRIVATE_NAMES: Mapping[str, tuple[str, ...]] = {
     "localstack.services.lambda_.invocation.plugins": ("RuntimeExecutorPlugin",),
     "localstack.services.lambda_.invocation.runtime_executor": ("RuntimeExecutor",),
     "localstack.services.moto": ("MotoFallbackDispatcher",),
+    "localstack.services.stepfunctions.resource_providers.aws_stepfunctions_statemachine": ("_apply_substitutions",),
     "localstack.services.stepfunctions.asl.eval.states": ("encode_jsonata_variable_declarations",),
     "localstack.services.stepfunctions.asl.eval.variable_store": ("encode_jsonata_variable_declarations",),
     "localstack.services.stepfunctions.asl.jsonata.jsonata": (

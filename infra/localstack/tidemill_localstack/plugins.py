@@ -57,11 +57,11 @@ def start() -> None:
 
     expectations.check()
 
-    from tidemill_localstack import executor, jsonata_in_python, sam_references
+    from tidemill_localstack import executor, jsonata_in_python, templates
 
     executor.install()
     jsonata_in_python.install()
-    sam_references.install()
+    templates.install()
 
 
 @hooks.on_infra_shutdown(should_load=_is_chosen)
