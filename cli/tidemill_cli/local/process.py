@@ -15,6 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -43,12 +44,18 @@ class Emulator:
         what its interpreter runs, with the lock file as argument
     setup
         the command that installs it
+    enforces_iam
+        whether it can deny what a role does not allow
+    keeps_data
+        whether anything outlives a stop
     """
 
     state: Path
     name: ClassVar[str] = "ministack"
     module: ClassVar[str] = "tidemill_cli.local.emulator"
     setup: ClassVar[str] = "make setup"
+    enforces_iam: ClassVar[bool] = True
+    keeps_data: ClassVar[bool] = True
 
     @property
     def log(self) -> Path:
@@ -207,11 +214,13 @@ class Emulator:
 
 
 class LocalStackEmulator(Emulator):
-    """LocalStack, run without Docker by the plugins in infra/localstack. It keeps no data over a stop, and no IAM."""
+    """LocalStack, run without Docker by the plugins in infra/localstack."""
 
     name = "localstack"
     module = "tidemill_localstack"
     setup = "make localstack"
+    enforces_iam = False
+    keeps_data = False
 
     def _settings(self, port: int, enforce_iam: bool) -> dict[str, str]:  # noqa: ARG002  # nothing enforces IAM
         return {
@@ -226,6 +235,9 @@ class LocalStackEmulator(Emulator):
             "SKIP_SSL_CERT_DOWNLOAD": "1",
             "DNS_ADDRESS": "0",
         }
+
+
+EMULATORS: Mapping[str, type[Emulator]] = {kind.name: kind for kind in (Emulator, LocalStackEmulator)}
 
 
 def answers(endpoint: str) -> bool:
