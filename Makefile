@@ -99,7 +99,7 @@ clean: ## Stop the local stack and remove environments and caches; its data stay
 
 # LocalStack with packages of its time, and our plugins for it as they are in the checkout. They are built in the project's
 # environment: LocalStack's has plux in it, which breaks an editable build without a written index of plugins.
-.venvs/localstack/.ready: requirements/localstack.txt infra/localstack/pyproject.toml .venv/.ready
+.venvs/localstack/.ready: requirements/localstack.txt infra/localstack/pyproject.toml | .venv/.ready
 	@python="$$($(FIND_PYTHON_313))"; \
 	echo "installing requirements/localstack.txt into .venvs/localstack"; \
 	[ -x .venvs/localstack/bin/python ] && .venvs/localstack/bin/python -c "" 2>/dev/null \
