@@ -244,7 +244,8 @@ def test_a_thousand_calls_leave_no_process_file_or_memory(here, function):
 
     def calls(number: int) -> None:
         for index in range(number):
-            assert here.call(name, index % 100 == 99).failed == (index % 100 == 99)
+            leaves = index % 40 == 39
+            assert here.call(name, leaves).failed == leaves
 
     def held() -> tuple[int, int, int, int]:
         megabytes = int((emulator / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
@@ -255,7 +256,7 @@ def test_a_thousand_calls_leave_no_process_file_or_memory(here, function):
     calls(1_000)
     processes, folders, files, megabytes = (after - earlier for after, earlier in zip(held(), before, strict=True))
     assert (processes, folders) == (0, 0)
-    assert files <= 5
+    assert files <= 15  # 25 processes have ended; LocalStack's own threads and connections come and go
     assert megabytes <= 30  # LocalStack keeps the log lines in memory
 
 
