@@ -574,7 +574,8 @@ def _check_ranges(spec: Spec) -> None:
         (spec.approval.reminder_hours >= 0, "approval.reminder_hours must not be negative"),
         (
             spec.approval.mode == "manual" or (spec.approval.approvers, spec.approval.people) == (1, ()),
-            "approval.approvers and approval.people count for nothing when nobody is asked: set approval.mode to manual",
+            "approval.approvers and approval.people count for nothing when nobody is asked: "
+            "set approval.mode to manual",
         ),
         (
             not spec.approval.people
