@@ -12,10 +12,15 @@ FIND_PYTHON = for newest in 13 99; do for python in $(or $(PYTHON),$(PYTHONS)); 
 	then command -v $$python; exit 0; fi; done; done; \
 	echo "Tidemill needs Python 3.11 or newer, and $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1 || true)." >&2; \
 	echo "Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1
+# LocalStack runs on Python 3.13 alone. The first of these that is one.
+FIND_PYTHON_313 = for python in $(LOCALSTACK_PYTHON) python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3.13) python3; do \
+	if $$python -c "import sys; sys.exit(sys.version_info[:2] != (3, 13))" 2>/dev/null; then command -v $$python; exit 0; fi; done; \
+	echo "LocalStack needs Python 3.13, and no python3.13 is here (looked for: $(LOCALSTACK_PYTHON) python3.13 on the PATH and in ~/.pyenv)." >&2; \
+	echo "Install one, or name it: make localstack LOCALSTACK_PYTHON=/path/to/python3.13" >&2; exit 1
 UV := .venvs/uv/bin/uv
 COMPILE = $(UV) pip compile --quiet --generate-hashes --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 ENVIRONMENTS := .venv/.ready .venvs/ministack/.ready .venvs/sam/.ready
-CODE := layers/core/python cli functions
+CODE := layers/core/python cli functions infra/localstack
 
 # uv takes the interpreter from here and downloads none.
 export UV_PYTHON_DOWNLOADS := never
@@ -23,7 +28,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check bench lock layers clean
+.PHONY: help setup localstack demo test check bench lock layers clean
 
 help: ## Show this.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -31,10 +36,13 @@ help: ## Show this.
 setup: .venvs/uv/.ready ## Make the virtual environments: the project's, the emulator's and SAM CLI's.
 	@$(MAKE) -s -j3 $(ENVIRONMENTS)
 
+localstack: .venvs/localstack/.ready ## Make the environment of LocalStack, which needs Python 3.13.
+
 demo: setup ## Start the local stack, train on an example table, and show a prediction.
 	@.venv/bin/tidemill demo
 
 test: setup .venvs/prometheus/.ready ## Run every test.
+	@$(MAKE) -s localstack || echo "tests that need LocalStack are skipped"
 	@.venv/bin/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 check: setup ## Run the linters and the type checker.
@@ -50,6 +58,7 @@ bench: setup ## Run the benchmarks; they print ratios.
 lock: .venvs/uv/.ready ## Write the lock files again from requirements/*.in; UPGRADE=1 takes newer versions.
 	@for name in uv ministack sam project; do \
 		$(COMPILE) --universal --python-version 3.11 --output-file requirements/$$name.txt requirements/$$name.in; done
+	@$(COMPILE) --exclude-newer 2026-03-01 --python-version 3.13 --output-file requirements/localstack.txt requirements/localstack.in
 	@for layer in runtime serving data science; do \
 		$(COMPILE) --python-version 3.13 --python-platform x86_64-manylinux_2_28 --constraint requirements/project.txt \
 		$$([ $$layer = runtime ] && echo --no-deps) \
@@ -86,6 +95,19 @@ clean: ## Stop the local stack and remove environments and caches; its data stay
 .venvs/sam/.ready: requirements/sam.txt .venvs/uv/.ready
 	@$(call environment,.venvs/sam,sam)
 	@SAM_CLI_TELEMETRY=0 .venvs/sam/bin/sam deploy --help > /dev/null
+	@touch $@
+
+# LocalStack with packages of its time, and our plugins for it as they are in the checkout. They are built in the project's
+# environment: LocalStack's has plux in it, which breaks an editable build without a written index of plugins.
+.venvs/localstack/.ready: requirements/localstack.txt infra/localstack/pyproject.toml | .venv/.ready
+	@python="$$($(FIND_PYTHON_313))"; \
+	echo "installing requirements/localstack.txt into .venvs/localstack"; \
+	[ -x .venvs/localstack/bin/python ] && .venvs/localstack/bin/python -c "" 2>/dev/null \
+		|| $(UV) venv --quiet --clear --python "$$python" .venvs/localstack; \
+	$(UV) pip sync --quiet --python .venvs/localstack/bin/python --require-hashes requirements/localstack.txt; \
+	packages="$$(.venvs/localstack/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; \
+	$(UV) pip install --quiet --python .venv/bin/python --target "$$packages" --no-deps --no-build-isolation --editable . --editable infra/localstack
+	@.venvs/localstack/bin/python -c "import localstack.services.lambda_.provider, tidemill_localstack.plugins"
 	@touch $@
 
 # Prometheus for the tests of metrics, rules and dashboards: Debian's package, unpacked and not installed. Elsewhere those

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tidemill_cli.local import execution
-from tidemill_cli.local.execution import ExecutionEnvironment, Function, Outcome
+from tidemill_cli.local.execution import Environments, ExecutionEnvironment, Function, Outcome
 
 pytestmark = pytest.mark.integration
 
@@ -59,6 +59,11 @@ def chatty(event, context):
 
 def bare(event, context):
     return object()
+
+def keep(event, context):
+    kept = b"x" * (event << 20)
+    time.sleep(1)
+    return len(kept)
 """
 
 
@@ -255,3 +260,35 @@ def test_stopping_ends_the_process_and_may_be_done_twice(start):
     environment.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is looked at in /proc")
+def test_a_process_that_holds_too_much_memory_is_killed_where_that_is_asked_for(start):
+    free, limited = start("keep", memory_mb=128), start("keep", memory_mb=128)
+    limited.limit_memory = True
+    assert json.loads(call(free, 200).payload) == 200 << 20
+    assert not call(limited, 50).failed
+    outcome = call(limited, 200)
+    document = error(outcome)
+    assert document["errorType"] == "Runtime.ExitError"
+    assert "signal 9" in str(document["errorMessage"])
+    assert "Memory size: 128 MB, used: " in outcome.log
+    assert not call(limited, 50).failed
+
+
+def test_environments_are_ended_one_by_one_or_all_at_once(start, tmp_path):
+    environments = Environments(sys.executable, tmp_path)
+    first, second = (environments.new(start("echo").function) for _ in range(2))
+    pids = []
+    for environment in (first, second):
+        assert not call(environment).failed
+        pids.append(environment.process.pid)
+    assert first.folder != second.folder
+    environments.end(first)
+    assert not first.folder.exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+    environments.stop()
+    for environment in (second, environments.new(first.function)):
+        assert error(call(environment))["errorType"] == "Runtime.ExitError"
+    environments.end(second)

@@ -9,14 +9,10 @@ the function that runs one invocation on a worker. `state_machines` fills gaps o
 Functions, and the application around it saves its state from time to time. All rest on private
 names of MiniStack, listed in `PRIVATE_NAMES`, so the version is pinned and the names are looked
 for before the start.
-
-The lock file is held for as long as the process lives: who cannot lock it knows that the emulator
-runs, and finds its process id in it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib
 import importlib.metadata
@@ -28,13 +24,14 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tidemill_cli.local import state_machines
-from tidemill_cli.local.execution import ExecutionEnvironment, Function, Outcome
+from tidemill_cli.local import lock, state_machines
+from tidemill_cli.local.execution import HOST_PREFIX, Environments, ExecutionEnvironment, Function, Outcome
 
 VERSION = "1.5.33"
 #: How often the state is written when there were requests, in seconds.
@@ -48,7 +45,6 @@ PRIVATE_NAMES = {
         "acquire_worker",
         "execution_credentials",
         "release_worker",
-        "HOST_PREFIX_ENV",
     ),
     "ministack.services.lambda_svc": (
         "_ensure_reaper_thread",
@@ -106,12 +102,9 @@ class Functions:
     """
 
     def __init__(self, interpreter: str, folder: Path, endpoint: str) -> None:
-        self._interpreter = interpreter
-        self._folder = folder
         self._endpoint = endpoint
         self._archives = Archives(folder / "code")
-        self._live: set[ExecutionEnvironment] = set()
-        self._stopping = False
+        self.environments = Environments(interpreter, folder)
 
     def install(self) -> None:
         """Put this in the place of MiniStack's own way for every function with a Python runtime."""
@@ -141,12 +134,6 @@ class Functions:
         lambda_runtime._worker_class_for = worker_class_for
         lambda_svc._execute_function_warm = execute
 
-    def stop(self) -> None:
-        """End every process; an invocation under way fails, and no other starts."""
-        self._stopping = True
-        for environment in list(self._live):
-            environment.close()
-
     def _worker_class(functions) -> type:  # noqa: N805
         from ministack.core import lambda_runtime
 
@@ -158,11 +145,8 @@ class Functions:
             def run(self, event: Any, request_id: str, trace_id: str | None) -> Outcome:
                 with self._lock:
                     if self.environment is None:
-                        self.environment = functions._environment(self.config, self.code_zip)
-                        functions._live.add(self.environment)
-                    if functions._stopping:
-                        message = b'{"errorType": "Runtime.ExitError", "errorMessage": "the emulator is stopping"}'
-                        return Outcome(message, failed=True, log="", cold=False)
+                        function = functions._function(self.config, self.code_zip)
+                        self.environment = functions.environments.new(function)
                     return self.environment.invoke(request_id, json.dumps(event).encode(), trace_id)
 
             def _spawn(self) -> None:
@@ -177,22 +161,19 @@ class Functions:
                 with self._lock:
                     environment, self.environment = self.environment, None
                     if environment is not None:
-                        environment.stop()
-                        functions._live.discard(environment)
-                        shutil.rmtree(environment.folder, ignore_errors=True)
+                        functions.environments.end(environment)
 
         return Worker
 
-    def _environment(self, config: Json, code_zip: bytes) -> ExecutionEnvironment:
+    def _function(self, config: Json, code_zip: bytes) -> Function:
         from ministack.core import lambda_runtime
         from ministack.services import lambda_svc
 
         layers = (lambda_svc._resolve_layer_zip(layer) for layer in config.get("Layers", ()))
         _, region = lambda_runtime._account_region_from_function_config(config)
         name = config["FunctionName"]
-        folder = Path(tempfile.mkdtemp(prefix=f"{name[:40]}-", dir=self._folder))
         variables = config.get("Environment", {}).get("Variables", {})
-        function = Function(
+        return Function(
             name=name,
             version=config.get("Version", "$LATEST"),
             arn=config["FunctionArn"],
@@ -201,7 +182,7 @@ class Functions:
             memory_mb=config.get("MemorySize", 128),
             timeout=float(config.get("Timeout", 3)),
             log_group=config.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{name}",
-            log_stream=folder.name,
+            log_stream=uuid.uuid4().hex,
             code=self._archives.unpacked(code_zip),
             layers=[self._archives.unpacked(layer) for layer in layers if layer],
             variables=variables,
@@ -209,11 +190,10 @@ class Functions:
                 "AWS_REGION": region,
                 "AWS_DEFAULT_REGION": region,
                 "AWS_ENDPOINT_URL": variables.get("AWS_ENDPOINT_URL", self._endpoint),
-                lambda_runtime.HOST_PREFIX_ENV: "true",
+                HOST_PREFIX: "true",
                 **lambda_runtime.execution_credentials(config),
             },
         )
-        return ExecutionEnvironment(function, [self._interpreter], folder)
 
 
 def _is_python(config: Json) -> bool:
@@ -303,19 +283,13 @@ def serve() -> None:
     functions = Functions(os.environ["TIDEMILL_PYTHON"], folder, endpoint)
     functions.install()
     state_machines.install()
-    app.app = Gateway(app.app, lambda: app.save_all(app._build_persistence_save_dict()), functions.stop)
+    app.app = Gateway(app.app, lambda: app.save_all(app._build_persistence_save_dict()), functions.environments.stop)
     app.main()
 
 
 def main() -> None:
     """Hold the lock and serve until SIGTERM."""
-    lock = os.open(sys.argv.pop(1), os.O_RDWR | os.O_CREAT, 0o644)  # closed by the end of the process and not before
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.exit("another emulator runs on this state already: `tidemill status` shows it")
-    os.ftruncate(lock, 0)
-    os.write(lock, str(os.getpid()).encode())
+    lock.hold(sys.argv.pop(1))
     serve()
 
 

@@ -22,6 +22,8 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +44,8 @@ ONE_THREAD = dict.fromkeys(
 )
 #: The host's variables that a function does get: they choose BLAS kernels that work on this processor.
 PROCESSOR_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+#: Tells botocore to put nothing, such as Step Functions' `sync-`, before an endpoint's host name.
+HOST_PREFIX = "AWS_DISABLE_HOST_PREFIX_INJECTION"
 #: Where the runtime client finds its Runtime API calls when it has no compiled ones.
 PORTABLE_CLIENT = Path(__file__).parent / "portable"
 
@@ -152,17 +156,22 @@ class ExecutionEnvironment:
         the start of the command line: an interpreter that has awslambdaric, and options of it
     folder
         a folder of its own: `tmp/` in it is the process's TMPDIR and HOME, `log` its output
+    limit_memory
+        whether the process is killed when what it has written to memory passes the function's memory size, looked at
+        ten times a second; on Linux only, and children of the process are not counted
     """
 
-    def __init__(self, function: Function, command: Sequence[str], folder: Path) -> None:
+    def __init__(self, function: Function, command: Sequence[str], folder: Path, *, limit_memory: bool = False) -> None:
         self.function = function
         self.command = command
         self.folder = folder
+        self.limit_memory = limit_memory and sys.platform == "linux"
         self.process: subprocess.Popen[bytes] | None = None
         self._selector: selectors.BaseSelector | None = None
         self._waiting: socket.socket | None = None
         self._log_offset = 0
         self._closed = False
+        self._in_use = threading.Lock()
 
     def start(self) -> bytes | None:
         """Start the process and wait until it asks for work.
@@ -205,19 +214,33 @@ class ExecutionEnvironment:
         self._waiting = request.connection
         return None
 
-    def invoke(self, request_id: str, event: bytes, trace_id: str | None = None) -> Outcome:
+    def invoke(
+        self, request_id: str, event: bytes, trace_id: str | None = None, invoked_arn: str | None = None
+    ) -> Outcome:
         """Run one invocation, starting the process when there is none.
+
+        Parameters
+        ----------
+        invoked_arn
+            the name under which the function was invoked, where it is not the function's own
 
         Nothing is raised for what the function does: an error, an exit or a timeout is an outcome. After an exit
         or a timeout the next invocation starts a new process; after an error that the handler raised it does not.
         """
-        cold = not self._ready()
-        failure = self.start() if cold else None
-        if failure is None:
-            payload, failed = self._run(request_id, event, trace_id)
-        else:
-            payload, failed = failure, True
-        return Outcome(payload, failed, self._read_log(), cold)
+        with self._in_use:
+            cold = not self._ready()
+            failure = self.start() if cold else None
+            if failure is None:
+                payload, failed = self._run(request_id, event, trace_id, invoked_arn)
+            else:
+                payload, failed = failure, True
+            return Outcome(payload, failed, self._read_log(), cold)
+
+    def remove(self) -> None:
+        """End the process when the invocation under way has ended, and remove the folder."""
+        with self._in_use:
+            self.stop()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
         """End the process, and any later one as soon as it starts; a call under way in another thread fails."""
@@ -254,12 +277,12 @@ class ExecutionEnvironment:
             return False
         return self.process.poll() is None
 
-    def _run(self, request_id: str, event: bytes, trace_id: str | None) -> tuple[bytes, bool]:
+    def _run(self, request_id: str, event: bytes, trace_id: str | None, invoked_arn: str | None) -> tuple[bytes, bool]:
         deadline = time.monotonic() + self.function.timeout
         headers = {
             "Lambda-Runtime-Aws-Request-Id": request_id,
             "Lambda-Runtime-Deadline-Ms": str(int((time.time() + self.function.timeout) * 1000)),
-            "Lambda-Runtime-Invoked-Function-Arn": self.function.arn,
+            "Lambda-Runtime-Invoked-Function-Arn": invoked_arn or self.function.arn,
             "Content-Type": "application/json",
         }
         if trace_id:
@@ -312,7 +335,10 @@ class ExecutionEnvironment:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise _Late
-            for key, _ in self._selector.select(min(left, POLL)):
+            ready = self._selector.select(min(left, POLL))
+            if not ready:
+                self._watch_memory()
+            for key, _ in ready:
                 if key.data is None:
                     connection, _ = key.fileobj.accept()  # type: ignore[union-attr]
                     self._selector.register(connection, selectors.EVENT_READ, bytearray())
@@ -322,6 +348,20 @@ class ExecutionEnvironment:
                     return request
             if self.process.poll() is not None and not self._selector.select(0):
                 raise _Ended
+
+    def _watch_memory(self) -> None:
+        """Kill the process when it holds more memory of its own than the function has."""
+        if not self.limit_memory or self.process is None:
+            return
+        try:
+            _, resident, shared, *_ = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()
+        except OSError:
+            return  # it has just ended
+        megabytes = (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE") >> 20
+        if megabytes > self.function.memory_mb:
+            self.process.kill()
+            with (self.folder / "log").open("a", encoding="utf-8") as log:
+                log.write(f"Memory size: {self.function.memory_mb} MB, used: {megabytes} MB: the process was killed\n")
 
     def _read(self, key: selectors.SelectorKey) -> _Request | None:
         """Take what has arrived on a connection; a request when it is complete, None before."""
@@ -363,6 +403,47 @@ class ExecutionEnvironment:
                 self._log_offset = 0
             return data.decode("utf-8", "replace")
         return ""
+
+
+class Environments:
+    """The execution environments of one emulator, which pools them: made one by one, ended one by one or all at once.
+
+    Parameters
+    ----------
+    interpreter
+        of the functions; it has awslambdaric and every package of the layers
+    folder
+        where each environment gets a folder of its own
+    limit_memory
+        see `ExecutionEnvironment`
+    """
+
+    def __init__(self, interpreter: str, folder: Path, *, limit_memory: bool = False) -> None:
+        self._interpreter = interpreter
+        self._folder = folder
+        self._limit_memory = limit_memory
+        self._live: set[ExecutionEnvironment] = set()
+        self._stopping = False
+
+    def new(self, function: Function) -> ExecutionEnvironment:
+        """An environment whose process starts with its first invocation."""
+        folder = Path(tempfile.mkdtemp(prefix=f"{function.name[:40]}-", dir=self._folder))
+        environment = ExecutionEnvironment(function, [self._interpreter], folder, limit_memory=self._limit_memory)
+        self._live.add(environment)
+        if self._stopping:
+            environment.close()
+        return environment
+
+    def end(self, environment: ExecutionEnvironment) -> None:
+        """End an environment once the invocation under way has ended; waits for it."""
+        environment.remove()
+        self._live.discard(environment)
+
+    def stop(self) -> None:
+        """End every process; an invocation under way fails, and so does any later one."""
+        self._stopping = True
+        for environment in list(self._live):
+            environment.close()
 
 
 def _answer(

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tidemill_cli.local.deployment import FAILED_CREATION, Deployment
-from tidemill_cli.local.process import PORT, Emulator, answers, free_port, is_free
+from tidemill_cli.local.process import EMULATORS, PORT, Emulator, answers, free_port, is_free
 from tidemill_cli.stack import STACK_NAME, Stack, StackError, project_root
 
 #: A stack in one of these states is what was deployed last.
@@ -38,6 +38,8 @@ class Record:
         what was deployed last, None before the first deployment
     deployed_at
         when that was, UTC
+    emulator
+        which one it is, a key of EMULATORS, when it is our own
     """
 
     endpoint: str
@@ -46,6 +48,7 @@ class Record:
     stack_name: str
     fingerprint: str | None = None
     deployed_at: str | None = None
+    emulator: str = Emulator.name
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,14 @@ class LocalStack:
         self.state = state
         self.root = root or project_root()
         self.stack_name = stack_name
-        self.emulator = Emulator(state)
+        before = self.record()
+        self.emulator = EMULATORS[before.emulator if before else Emulator.name](state)
 
     def record(self) -> Record | None:
         """What stack.json holds, None when there is none or an older version wrote it."""
         try:
-            return Record(**json.loads((self.state / "stack.json").read_text(encoding="utf-8")))
+            record = Record(**json.loads((self.state / "stack.json").read_text(encoding="utf-8")))
+            return record if record.emulator in EMULATORS else None
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
@@ -89,6 +94,7 @@ class LocalStack:
         endpoint: str | None = None,
         port: int | None = None,
         enforce_iam: bool = True,
+        emulator: str | None = None,
     ) -> Up:
         """Make the stack be there: start what does not run, deploy what has changed, leave the rest alone.
 
@@ -101,7 +107,9 @@ class LocalStack:
         port
             of the emulator; None takes the one it had before, 4566, or any free one
         enforce_iam
-            whether the emulator denies what a role does not allow
+            whether the emulator denies what a role does not allow, where it can
+        emulator
+            a key of EMULATORS; None takes the one it had before, or the default
 
         Raises
         ------
@@ -111,13 +119,17 @@ class LocalStack:
         self.state.mkdir(parents=True, exist_ok=True)
         before = self.record()
         if endpoint is None:
+            self.choose(emulator)
+            if enforce_iam and not self.emulator.enforces_iam:
+                say(f"{self.emulator.name} does not enforce IAM: every function may do everything")
+                enforce_iam = False
             own, (endpoint, started) = True, self.start(before, port, enforce_iam, say)
         else:
             own, started = False, False
         stack = Stack.connect(endpoint, self.stack_name)
         deployment = self._deployment(stack)
         fingerprint = deployment.fingerprint()
-        record = Record(endpoint, own, enforce_iam, self.stack_name)
+        record = Record(endpoint, own, enforce_iam, self.stack_name, emulator=self.emulator.name)
         if before is not None and replace(before, fingerprint=None, deployed_at=None) == record:
             record = before
         if record.fingerprint == fingerprint and stack.status() in CURRENT:
@@ -127,6 +139,20 @@ class LocalStack:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._write(replace(record, fingerprint=fingerprint, deployed_at=now))
         return Up(stack, started, deployed=True)
+
+    def choose(self, name: str | None) -> None:
+        """Take an emulator from now on; None leaves the choice as it is.
+
+        Raises
+        ------
+        StackError
+            another one runs.
+        """
+        if name in (None, self.emulator.name):
+            return
+        if self.emulator.pid() is not None:
+            raise StackError(f"the emulator {self.emulator.name} runs already: `tidemill down` first")
+        self.emulator = EMULATORS[name](self.state)
 
     def down(self, wipe: bool = False) -> bool:
         """Stop the emulator and every function's process; with `wipe` forget all data too.
@@ -169,7 +195,7 @@ class LocalStack:
         if port is None:
             wanted = _port(earlier) if earlier else PORT
             port = wanted if is_free(wanted) else free_port()
-        kept = self.emulator.data.is_dir()
+        kept = self.emulator.keeps_data and self.emulator.data.is_dir()
         say("starting the emulator")
         endpoint = self.emulator.start(port, enforce_iam)
         if kept and not _holds_a_stack(endpoint):

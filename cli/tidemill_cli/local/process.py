@@ -6,7 +6,6 @@ Everything it keeps is in one folder, the state: `emulator.lock` (held while it 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
@@ -16,10 +15,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from tidemill_cli.local import execution
+from tidemill_cli.local import execution, lock
 from tidemill_cli.stack import StackError, project_root
 
 HOST = "127.0.0.1"
@@ -33,9 +34,28 @@ POLL = 0.05
 
 @dataclass(frozen=True)
 class Emulator:
-    """The emulator of one state folder, running or not."""
+    """The emulator of one state folder, running or not: MiniStack, the default.
+
+    Attributes
+    ----------
+    name
+        what `--emulator` calls it, and its environment in .venvs
+    module
+        what its interpreter runs, with the lock file as argument
+    setup
+        the command that installs it
+    enforces_iam
+        whether it can deny what a role does not allow
+    keeps_data
+        whether anything outlives a stop
+    """
 
     state: Path
+    name: ClassVar[str] = "ministack"
+    module: ClassVar[str] = "tidemill_cli.local.emulator"
+    setup: ClassVar[str] = "make setup"
+    enforces_iam: ClassVar[bool] = True
+    keeps_data: ClassVar[bool] = True
 
     @property
     def log(self) -> Path:
@@ -49,22 +69,12 @@ class Emulator:
 
     @property
     def interpreter(self) -> Path:
-        """The one of MiniStack's own environment."""
-        return project_root() / ".venvs" / "ministack" / "bin" / "python"
+        """The one of the emulator's own environment."""
+        return project_root() / ".venvs" / self.name / "bin" / "python"
 
     def pid(self) -> int | None:
         """The process id when it runs. It is surely ours: only the running emulator holds the lock."""
-        try:
-            lock = (self.state / "emulator.lock").open("r+")
-        except FileNotFoundError:
-            return None
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                text = lock.read()
-                return int(text) if text else None
-            return None
+        return lock.holder(self.state / "emulator.lock")
 
     def start(self, port: int, enforce_iam: bool = True) -> str:
         """Start it and wait until it answers.
@@ -86,7 +96,7 @@ class Emulator:
             set-up is missing, the port is taken, or it did not come up; the message has the log's end.
         """
         if not self.interpreter.exists():
-            raise StackError(f"the emulator is not installed ({self.interpreter} is missing): run `make setup`")
+            raise StackError(f"the emulator is not installed ({self.interpreter} is missing): run `{self.setup}`")
         if not is_free(port):
             raise StackError(f"port {port} is taken: give another by --port, or none to take a free one")
         temporary = self.state / "tmp"
@@ -94,7 +104,7 @@ class Emulator:
         temporary.mkdir(parents=True)
         with self.log.open("wb") as log:
             process = subprocess.Popen(
-                [self.interpreter, "-m", "tidemill_cli.local.emulator", self.state / "emulator.lock"],
+                [self.interpreter, "-m", self.module, self.state / "emulator.lock"],
                 cwd=temporary,
                 env=self.environment(port, enforce_iam),
                 stdin=subprocess.DEVNULL,
@@ -161,7 +171,15 @@ class Emulator:
         return True
 
     def environment(self, port: int, enforce_iam: bool) -> dict[str, str]:
-        """The emulator's whole environment; nothing of the caller's reaches it but what the processor needs."""
+        """The emulator's whole environment; nothing of the caller's reaches it but what the processor needs.
+
+        Parameters
+        ----------
+        port
+            where it is to listen
+        enforce_iam
+            whether a missing permission fails, as on AWS
+        """
         return {
             **{name: os.environ[name] for name in execution.PROCESSOR_VARIABLES if name in os.environ},
             "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -170,6 +188,13 @@ class Emulator:
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(project_root() / "cli"),
             "TIDEMILL_PYTHON": sys.executable,
+            # A Docker daemon of this machine is not to be touched.
+            "DOCKER_HOST": f"unix://{self.state / 'no-docker'}",
+            **self._settings(port, enforce_iam),
+        }
+
+    def _settings(self, port: int, enforce_iam: bool) -> dict[str, str]:
+        return {
             "GATEWAY_PORT": str(port),
             "BIND_HOST": HOST,
             "MINISTACK_HOST": HOST,
@@ -180,8 +205,6 @@ class Emulator:
             "S3_DATA_DIR": str(self.data / "objects"),
             "IOT_MTLS_ENABLED": "false",
             "SFTP_ENABLED": "false",
-            # A Docker daemon of this machine is not to be touched.
-            "DOCKER_HOST": f"unix://{self.state / 'no-docker'}",
             "LOG_LEVEL": "WARNING",
         }
 
@@ -190,10 +213,37 @@ class Emulator:
         return "\n".join(f"  {line}" for line in lines[-LOG_TAIL:]) or "  (nothing)"
 
 
+class LocalStackEmulator(Emulator):
+    """LocalStack, run without Docker by the plugins in infra/localstack."""
+
+    name = "localstack"
+    module = "tidemill_localstack"
+    setup = "make localstack"
+    enforces_iam = False
+    keeps_data = False
+
+    def _settings(self, port: int, enforce_iam: bool) -> dict[str, str]:  # noqa: ARG002  # nothing enforces IAM
+        return {
+            "GATEWAY_LISTEN": f"{HOST}:{port}",
+            "FILESYSTEM_ROOT": str(self.state / "tmp" / "localstack"),
+            "LAMBDA_RUNTIME_EXECUTOR": "process",
+            "PROVIDER_OVERRIDE_DYNAMODB": "moto",
+            "PROVIDER_OVERRIDE_DYNAMODBSTREAMS": "moto",
+            "LS_LOG": "warning",
+            # Nothing is sent or fetched.
+            "DISABLE_EVENTS": "1",
+            "SKIP_SSL_CERT_DOWNLOAD": "1",
+            "DNS_ADDRESS": "0",
+        }
+
+
+EMULATORS: Mapping[str, type[Emulator]] = {kind.name: kind for kind in (Emulator, LocalStackEmulator)}
+
+
 def answers(endpoint: str) -> bool:
-    """Whether the emulator at this endpoint is well."""
+    """Whether the emulator at this endpoint is well: each of them has LocalStack's address for that."""
     try:
-        with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=2) as answer:  # noqa: S310  # loopback
+        with urllib.request.urlopen(f"{endpoint}/_localstack/health", timeout=2) as answer:  # noqa: S310  # loopback
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def command(session: Session, wipe: bool) -> None:
     """Stop the emulator that `tidemill up` started, and every process of a function.
 
-    Data, runs and models are kept, and the next `tidemill up` has them again. An endpoint
-    that ran before `tidemill up --endpoint` is not stopped.
+    Data, runs and models are kept, and the next `tidemill up` has them again; localstack keeps
+    none. An endpoint that ran before `tidemill up --endpoint` is not stopped.
 
     \b
     Examples:
@@ -34,7 +34,8 @@ def command(session: Session, wipe: bool) -> None:
     _warn(session, local)
     ran = local.down(wipe)
     said = "The emulator is stopped" if ran else "No emulator was running"
-    click.echo(f"{said}; its data is {'gone' if wipe else 'kept'}.")
+    gone = wipe or not local.emulator.keeps_data
+    click.echo(f"{said}; its data is {'gone' if gone else 'kept'}.")
 
 
 def _warn(session: Session, local: LocalStack) -> None:

@@ -12,28 +12,36 @@ from tidemill_cli.session import Session, pass_session
 @click.command(short_help="Start the local stack and deploy to it.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Of the emulator. [default: 4566, or a free one]")
 @click.option(
+    "--emulator",
+    type=click.Choice(["ministack", "localstack"]),
+    help="What runs the stack; localstack needs `make localstack` once. [default: the one before, or ministack]",
+)
+@click.option(
     "--enforce-iam/--no-enforce-iam",
     default=True,
     show_default=True,
-    help="Deny what a function's role does not allow, as AWS does.",
+    help="Deny what a function's role does not allow, as AWS does. Not on localstack.",
 )
 @pass_session
-def command(session: Session, port: int | None, enforce_iam: bool) -> None:
+def command(session: Session, port: int | None, emulator: str | None, enforce_iam: bool) -> None:
     """Start the emulator on this machine and deploy template.yaml to it with SAM CLI.
 
     What runs is left running, and what has not changed is not deployed again, so that it can be
-    called at any time. Data, runs and models are kept over `tidemill down`.
+    called at any time. Data, runs and models are kept over `tidemill down`, but not by localstack.
 
     \b
     Examples:
       tidemill up
       tidemill up --port 5000
+      tidemill up --emulator localstack
       tidemill up --endpoint http://127.0.0.1:4566   # an AWS-compatible endpoint that runs already
     """
-    start(session, port, enforce_iam)
+    if emulator and session.endpoint:
+        raise click.UsageError("--emulator starts one and --endpoint names one that runs already: give one of them")
+    start(session, port, enforce_iam, emulator)
 
 
-def start(session: Session, port: int | None = None, enforce_iam: bool = True) -> None:
+def start(session: Session, port: int | None = None, enforce_iam: bool = True, emulator: str | None = None) -> None:
     """Bring the stack up with progress on stderr, leave it in the session, and say what is where."""
     from tidemill_cli.local.lifecycle import LocalStack
     from tidemill_cli.stack import AWS, state_dir
@@ -46,7 +54,7 @@ def start(session: Session, port: int | None = None, enforce_iam: bool = True) -
         click.echo(f"{time.monotonic() - began:5.1f} s  {line}", err=True)
 
     local = LocalStack(state_dir(), stack_name=session.stack_name)
-    up = local.up(say, session.endpoint, port, enforce_iam)
+    up = local.up(say, session.endpoint, port, enforce_iam, emulator)
     session.stack = up.stack
     say("ready" if up.started or up.deployed else "ready: it ran already, and nothing has changed")
     lines = {

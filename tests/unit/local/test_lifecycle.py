@@ -13,6 +13,9 @@ HERE = "http://127.0.0.1:4566"
 class Emulator:
     """Stands for an emulator: whether it runs is declared, starting is noted."""
 
+    name = "ministack"
+    keeps_data = True
+
     def __init__(self, state, pid=None):
         self.data = state / "data"
         self.running = pid
@@ -83,6 +86,24 @@ def test_what_runs_otherwise_than_asked_is_an_error(tmp_path, ports, options):
         start(local(tmp_path, recorded(), pid=11), **options)
 
 
+def test_the_emulator_is_the_one_it_was_until_another_is_chosen(tmp_path):
+    assert local(tmp_path).emulator.name == "ministack"
+    (tmp_path / "stack.json").write_text(json.dumps(recorded(emulator="localstack")))
+    stack = LocalStack(tmp_path)
+    assert stack.emulator.name == "localstack"
+    stack.choose(None)
+    assert stack.emulator.name == "localstack"
+    stack.choose("ministack")
+    assert stack.emulator.name == "ministack"
+
+
+def test_another_emulator_than_the_one_that_runs_is_an_error(tmp_path):
+    stack = local(tmp_path, recorded(), pid=11)
+    stack.choose("ministack")
+    with pytest.raises(StackError, match="ministack runs already: `tidemill down` first"):
+        stack.choose("localstack")
+
+
 def test_an_emulator_that_hangs_or_is_unknown_is_an_error(tmp_path, ports, monkeypatch):
     with pytest.raises(StackError, match=r"process 11.* `tidemill down` ends it"):
         start(local(tmp_path, pid=11))
@@ -91,7 +112,10 @@ def test_an_emulator_that_hangs_or_is_unknown_is_an_error(tmp_path, ports, monke
         start(local(tmp_path, recorded(), pid=11))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"endpoint": "x"}', '{"endpoint": "x", "unknown": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"endpoint": "x"}', '{"endpoint": "x", "unknown": 1}', json.dumps(recorded(emulator="none"))],
+)
 def test_a_record_of_another_form_counts_as_none(tmp_path, text):
     (tmp_path / "stack.json").write_text(text)
     assert LocalStack(tmp_path).record() is None

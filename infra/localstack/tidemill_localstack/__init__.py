@@ -1,0 +1,1 @@
+"""What LocalStack needs to run a stack without Docker and without downloads."""

@@ -1,0 +1,77 @@
+"""The real stack on LocalStack, brought up as `tidemill up --emulator localstack` does."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tidemill_cli.local.lifecycle import LocalStack
+from tidemill_cli.local.process import LocalStackEmulator, free_port
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def tidemill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    """The command, on a stack of its own that is up."""
+    state = tmp_path_factory.mktemp("stack")
+    interpreter = LocalStackEmulator(state).interpreter
+    if not interpreter.exists():
+        pytest.skip(f"LocalStack is not installed ({interpreter} is missing): `make localstack` needs Python 3.13")
+
+    def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [Path(sys.executable).with_name("tidemill"), *words],
+            env={**os.environ, "TIDEMILL_STATE": str(state)},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    try:
+        up = run("up", "--emulator", "localstack", "--port", str(free_port()))
+        assert up.returncode == 0, up.stderr
+        assert "does not enforce IAM" in up.stderr
+        assert "is missing" not in up.stderr
+        yield run
+    finally:
+        LocalStack(state).down()
+
+
+def test_what_is_up_is_left_alone_and_another_emulator_refused(tidemill):
+    again = tidemill("up")
+    assert again.returncode == 0, again.stderr
+    assert "it ran already, and nothing has changed" in again.stderr
+    other = tidemill("up", "--emulator", "ministack")
+    assert other.returncode == 1
+    assert "localstack runs already: `tidemill down` first" in other.stderr
+
+
+def test_a_table_becomes_a_model_that_answers(tidemill, tmp_path):
+    table = tmp_path / "fruit.csv"
+    with table.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["weight", "colour", "kind"])
+        rows.writerows([[100 + n % 40, ["red", "green"][n % 2], ["apple", "pear"][n % 40 > 19]] for n in range(400)])
+    trained = tidemill("train", table, "--project", "fruit", "--target", "kind")
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    asked = tidemill("predict", "fruit", "--row", '{"weight": 103, "colour": "red"}', "--json")
+    assert asked.returncode == 0, asked.stderr
+    assert json.loads(asked.stdout)["predictions"][0]["label"] == "apple"
+
+
+def test_a_table_without_the_target_is_refused(tidemill, tmp_path):
+    table = tmp_path / "short.csv"
+    table.write_text("a,b\n1,2\n")
+    refused = tidemill("train", table, "--project", "short", "--target", "nothing")
+    assert refused.returncode == 2
+    assert "the table has no column 'nothing'" in refused.stdout + refused.stderr
