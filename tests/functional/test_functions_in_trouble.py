@@ -128,7 +128,7 @@ def test_an_alert_that_the_topic_may_not_encrypt_still_reaches_the_bus_and_says_
     faults.refuse("sns.Publish", "KMSAccessDenied")
     stage("decide", **environment).handler({"due": to_json(Due("churn", AT))}, None)
     (decision,) = records.decisions("churn")
-    assert "KMSAccessDenied" in decision.reason
+    assert "KMSAccessDenied" in decision.problem
     assert [event["detail-type"] for event in inbox.read()] == ["Monitor finding"]
 
 

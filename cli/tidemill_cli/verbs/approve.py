@@ -54,7 +54,7 @@ def command(session: Session, run: str | None, reason: str, as_json: bool) -> No
     elif standing.again:
         at = figures.moment(decided.at)
         click.echo(f"Version {decided.version} of {decided.model} was approved by {decided.by} at {at} (UTC) already.")
-        click.echo("The run has been told once more, and goes on.")
+        click.echo("If its run still waited, it has been told once more.")
     elif standing.missing:
         people = "1 more person" if standing.missing == 1 else f"{standing.missing} more people"
         click.echo(f"Your approval of version {decided.version} of {decided.model} is recorded: {people} must approve.")

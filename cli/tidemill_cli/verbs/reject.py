@@ -40,6 +40,6 @@ def command(session: Session, run: str, reason: str, as_json: bool) -> None:
     if standing.again:
         at = figures.moment(decided.at)
         click.echo(f"Version {decided.version} of {decided.model} was refused by {decided.by} at {at} (UTC) already.")
-        click.echo("The run has been told once more, and ends.")
+        click.echo("If its run still waited, it has been told once more.")
         return
     click.echo(f"Version {decided.version} of {decided.model} is rejected; what answered before goes on answering.")

@@ -106,8 +106,8 @@ class Releases:
             the table did not answer; or the state machine, and then the rollout has ended.
         """
         made = self.registry.version(model, version)
-        approvals.refuse_unreleased(self.registry, made)
         self.records.refuse_if_frozen(model, version)
+        approvals.refuse_unreleased(self.registry, made)
         self.records.refuse_if_rolling_out(model, version)
         before = self.registry.alias(model, CHAMPION)
         if before == version:
