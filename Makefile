@@ -42,7 +42,6 @@ demo: setup ## Start the local stack, train on an example table, and show a pred
 	@.venv/bin/tidemill demo
 
 test: setup .venvs/prometheus/.ready ## Run every test.
-	@$(MAKE) -s localstack || echo "tests that need LocalStack are skipped"
 	@.venv/bin/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 check: setup ## Run the linters and the type checker.
