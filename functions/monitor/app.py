@@ -32,9 +32,8 @@ def monitor(due: Due, memory_mb: int, models: MonitoredModels, spent: Expense) -
 
 def report(due: Due, models: MonitoredModels) -> None:
     """Write the report anew, after it has been decided what is done about what was seen."""
-    model, seen = due.model, models.records
-    points, decided = seen.points(model), seen.decisions(model)
-    champion, rollout = models.champion(model), models.newest_rollout(model)
+    model, seen, champion = due.model, models.records, models.champion(due.model)
+    points, decided, rollout = seen.points(model), seen.decisions(model), models.newest_rollout(model)
     known = Known.of(model, models.versions, champion)
     html = monitor_report.render(model, points, decided, known.reference, known.profile, due.at, rollout, champion)
     models.put_report(model, html)
@@ -50,8 +49,7 @@ def handler(event: dict[str, Any], _context: object) -> Any:
     """{"due": Due} -> Monitored; {"due": Due, "report": true} -> {}. Raises NotFound, ContractError, StorageError."""
     due, config = from_json(Due, event["due"]), settings.load(settings.MonitorSettings)
     logger.append_keys(model=due.model)
-    spent = Expense(time.perf_counter, metering.used)
-    models = connection(config.artifact_bucket, config.table)
+    spent, models = Expense(time.perf_counter, metering.used), connection(config.artifact_bucket, config.table)
     if event.get("report"):
         report(due, models)
         return {}

@@ -60,16 +60,31 @@ def test_the_sdk_reads_the_file_without_losing_anything(document: Any) -> None:
     assert again == document
 
 
-def test_the_file_is_valid_against_the_published_schema(document: Any, panels: list[Any]) -> None:
+def mistakes(document: Any) -> list[str]:
+    """What Grafana's schemas say is wrong with a dashboard, with its panels' options and with their queries."""
     schemas = json.loads(gzip.decompress(SCHEMAS.read_bytes()))
-    jsonschema.validate(document, schemas["dashboard"])
-    for panel in panels:
+    held = [(document, schemas["dashboard"])]
+    for panel in (panel for panel in document["panels"] if panel["type"] != "row"):
         parts = schemas[panel["type"]]["definitions"]
-        jsonschema.validate(panel.get("options", {}), {"definitions": parts, **parts.get("Options", {})})
+        held.append((panel.get("options", {}), {"definitions": parts, **parts.get("Options", {})}))
         custom = panel["fieldConfig"]["defaults"].get("custom", {})
-        jsonschema.validate(custom, {"definitions": parts, **parts.get("FieldConfig", {})})
-        for target in panel["targets"]:
-            jsonschema.validate(target, schemas["prometheus"])
+        held.append((custom, {"definitions": parts, **parts.get("FieldConfig", {})}))
+        held += [(target, schemas["prometheus"]) for target in panel["targets"]]
+    return [
+        error.message
+        for value, schema in held
+        for error in jsonschema.validators.validator_for(schema)(schema).iter_errors(value)
+    ]
+
+
+def test_the_file_is_valid_against_the_published_schema(document: Any) -> None:
+    assert mistakes(document) == []
+
+
+def test_the_schema_would_find_a_mistake_in_the_dashboard_and_in_a_query(document: Any, panels: list[Any]) -> None:
+    document["title"] = 7
+    panels[0]["targets"][0]["expr"] = 7
+    assert len(mistakes(document)) >= 2
 
 
 def test_panels_have_numbers_of_their_own_and_lie_within_the_page_beside_each_other(document: Any) -> None:
