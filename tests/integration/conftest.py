@@ -1,4 +1,4 @@
-"""A small SAM application on an emulator of its own, for what does not need the real stack."""
+"""A small SAM application on the target, for what does not need the real stack."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tidemill_cli.local.lifecycle import LocalStack
-from tidemill_cli.local.process import free_port
 from tidemill_cli.stack import Stack
+
+from .. import targets
 
 APP = Path(__file__).parent / "app"
 
@@ -33,14 +34,14 @@ class LocalApp:
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalApp]:
-    """Deployed with IAM enforced, stopped at the end of the module."""
+def app(tmp_path_factory: pytest.TempPathFactory, target: targets.Target) -> Iterator[LocalApp]:
+    """Deployed on an emulator of its own, with IAM enforced where it can be, stopped at the end of the module."""
     folder = tmp_path_factory.mktemp("app")
     sources = folder / "sources"
     subprocess.run(["cp", "-r", APP, sources], check=True)
     local = LocalStack(folder / "state", sources, f"app-{uuid.uuid4().hex[:8]}")
     try:
-        up = local.up(sys.stderr.write, port=free_port())
+        up = target.up(local, sys.stderr.write)
         yield LocalApp(up.stack, local, sources)
     finally:
         local.down()
