@@ -90,7 +90,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def target(pytestconfig: pytest.Config) -> targets.Target:
+def stack_target(pytestconfig: pytest.Config) -> targets.Target:
     """Where the stack is."""
     return pytestconfig.stash[TARGET]
 
@@ -104,13 +104,13 @@ def stack_state() -> Path:
 
 
 @pytest.fixture(scope="session")
-def stack(stack_state: Path, target: targets.Target) -> Stack:
+def stack(stack_state: Path, stack_target: targets.Target) -> Stack:
     """The deployed template on the target, with IAM enforced where it can be."""
     from tidemill_cli.local.lifecycle import LocalStack
 
     with (stack_state / "session.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return target.up(LocalStack(stack_state), lambda line: print(line, file=sys.stderr)).stack  # noqa: T201
+        return stack_target.up(LocalStack(stack_state), lambda line: print(line, file=sys.stderr)).stack  # noqa: T201
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

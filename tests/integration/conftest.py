@@ -34,14 +34,14 @@ class LocalApp:
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory, target: targets.Target) -> Iterator[LocalApp]:
+def app(tmp_path_factory: pytest.TempPathFactory, stack_target: targets.Target) -> Iterator[LocalApp]:
     """Deployed on an emulator of its own, with IAM enforced where it can be, stopped at the end of the module."""
     folder = tmp_path_factory.mktemp("app")
     sources = folder / "sources"
     subprocess.run(["cp", "-r", APP, sources], check=True)
     local = LocalStack(folder / "state", sources, f"app-{uuid.uuid4().hex[:8]}")
     try:
-        up = target.up(local, sys.stderr.write)
+        up = stack_target.up(local, sys.stderr.write)
         yield LocalApp(up.stack, local, sources)
     finally:
         local.down()

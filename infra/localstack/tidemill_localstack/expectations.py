@@ -12,6 +12,7 @@ VERSION = "4.14.0"
 #: The variable with the interpreter that runs the functions.
 INTERPRETER = "TIDEMILL_PYTHON"
 PRIVATE_NAMES: Mapping[str, tuple[str, ...]] = {
+    "werkzeug.wrappers:Request": ("want_form_data_parsed",),
     "localstack.services.cloudformation.engine.v2.change_set_model_preproc": ("PreprocEntityDelta",),
     "localstack.services.cloudformation.engine.v2.change_set_model_transform:ChangeSetModelTransform": (
         "_resolve_reference",

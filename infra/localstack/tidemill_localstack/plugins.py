@@ -57,8 +57,9 @@ def start() -> None:
 
     expectations.check()
 
-    from tidemill_localstack import executor, jsonata_in_python, templates
+    from tidemill_localstack import api_bodies, executor, jsonata_in_python, templates
 
+    api_bodies.install()
     executor.install()
     jsonata_in_python.install()
     templates.install()
