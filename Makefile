@@ -12,14 +12,17 @@ FIND_PYTHON = for newest in 13 99; do for python in $(or $(PYTHON),$(PYTHONS)); 
 	then command -v $$python; exit 0; fi; done; done; \
 	echo "Tidemill needs Python 3.11 or newer, and $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1 || true)." >&2; \
 	echo "Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1
-# LocalStack runs on Python 3.13 alone. The first of these that is one.
-FIND_PYTHON_313 = for python in $(LOCALSTACK_PYTHON) python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3.13) python3; do \
+# LocalStack runs on Python 3.13 alone. The first of these that is one; what pyenv installed it shows by a script that runs
+# the version chosen, so its folders are looked into.
+PYENV_ROOTS = $(PYENV_ROOT) $(HOME)/.pyenv $(patsubst %/shims/python3.13,%,$(shell command -v python3.13))
+FIND_PYTHON_313 = for python in $(LOCALSTACK_PYTHON) python3.13 $(wildcard $(addsuffix /versions/3.13*/bin/python3.13,$(PYENV_ROOTS))) python3; do \
 	if $$python -c "import sys; sys.exit(sys.version_info[:2] != (3, 13))" 2>/dev/null; then command -v $$python; exit 0; fi; done; \
-	echo "LocalStack needs Python 3.13, and no python3.13 is here (looked for: $(LOCALSTACK_PYTHON) python3.13 on the PATH and in ~/.pyenv)." >&2; \
+	echo "LocalStack needs Python 3.13, and none is here (looked for: $(LOCALSTACK_PYTHON) python3.13 on the PATH and in pyenv's folders)." >&2; \
 	echo "Install one, or name it: make localstack LOCALSTACK_PYTHON=/path/to/python3.13" >&2; exit 1
 UV := .venvs/uv/bin/uv
 COMPILE = $(UV) pip compile --quiet --generate-hashes --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 ENVIRONMENTS := .venv/.ready .venvs/ministack/.ready .venvs/sam/.ready
+PYTEST := .venv/bin/pytest --numprocesses 2 --dist loadfile
 CODE := layers/core/python cli functions infra/localstack
 
 # uv takes the interpreter from here and downloads none.
@@ -41,8 +44,11 @@ localstack: .venvs/localstack/.ready ## Make the environment of LocalStack, whic
 demo: setup ## Start the local stack, train on an example table, and show a prediction.
 	@.venv/bin/tidemill demo
 
-test: setup .venvs/prometheus/.ready ## Run every test.
-	@.venv/bin/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+test: setup .venvs/prometheus/.ready ## Run every test; with TARGET=localstack or a URL, the integration and e2e tests there.
+	@if ($(FIND_PYTHON_313)) > /dev/null; then $(MAKE) localstack; else echo "So LocalStack's tests are skipped." >&2; fi
+	@$(if $(TARGET),$(PYTEST) --target $(TARGET) tests/integration tests/e2e $(PYTEST_ARGS),$(PYTEST) $(PYTEST_ARGS))
+	@if [ -z "$(TARGET)$(PYTEST_ARGS)" ] && [ -e .venvs/localstack/.ready ]; then \
+		echo "the main paths on LocalStack:"; $(PYTEST) --target localstack -m main_path; fi
 
 check: setup ## Run the linters and the type checker.
 	.venv/bin/ruff format --check .

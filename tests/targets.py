@@ -63,7 +63,15 @@ class Target:
 
 
 MINISTACK = Target("ministack")
-LOCALSTACK = Target("localstack", {})
+LOCALSTACK = Target(
+    "localstack",
+    MappingProxyType(
+        {
+            "iam": "its free core checks no permissions",
+            "kept_data": "its free core writes nothing to disk that it reads again",
+        }
+    ),
+)
 #: Nothing is known about an endpoint but that we do not start it. What it lacks is named by `--without`.
 NOT_OURS = MappingProxyType(
     {

@@ -15,7 +15,7 @@ import urllib3
 
 from tidemill_cli import churn_generator
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.main_path]
 
 COMMAND = Path(sys.executable).with_name("tidemill")
 MODEL = "loop"

@@ -10,7 +10,7 @@ import pytest
 from tidemill.contracts import RunDocument, from_json
 from tidemill_cli.verbs.demo import CUSTOMER
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.main_path]
 
 
 # --- a table becomes a model -------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill_cli.local.lifecycle import LocalStack
+from tidemill_cli.local.lifecycle import LocalStack, Up
 from tidemill_cli.stack import Stack
 
 from .. import targets
@@ -27,6 +27,11 @@ class LocalApp:
     stack: Stack
     local: LocalStack
     sources: Path
+    target: targets.Target
+
+    def up(self, say: Callable[[str], None]) -> Up:
+        """Bring it up once more, where it is."""
+        return self.target.up(self.local, say)
 
     def function(self, name: str) -> str:
         """The deployed name of a function."""
@@ -42,7 +47,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, stack_target: targets.Target) 
     local = LocalStack(folder / "state", sources, f"app-{uuid.uuid4().hex[:8]}")
     try:
         up = stack_target.up(local, sys.stderr.write)
-        yield LocalApp(up.stack, local, sources)
+        yield LocalApp(up.stack, local, sources, stack_target)
     finally:
         local.down()
 

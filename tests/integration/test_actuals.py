@@ -23,7 +23,7 @@ from tidemill.aws.objects import Objects
 from tidemill.contracts import instant
 from tidemill_cli.stack import Stack
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.main_path]
 
 MODEL = "outcomes"
 CALLS = 12

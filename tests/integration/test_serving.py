@@ -21,7 +21,7 @@ from tidemill.aws.objects import Objects
 from tidemill.aws.registry import Registry
 from tidemill_cli.stack import Stack
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.main_path]
 
 CHURN = Path(__file__).parents[1] / "events" / "churn"
 MODEL = "served-churn"

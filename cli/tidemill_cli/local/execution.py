@@ -156,16 +156,15 @@ class ExecutionEnvironment:
         the start of the command line: an interpreter that has awslambdaric, and options of it
     folder
         a folder of its own: `tmp/` in it is the process's TMPDIR and HOME, `log` its output
-    limit_memory
-        whether the process is killed when what it has written to memory passes the function's memory size, looked at
-        ten times a second; on Linux only, and children of the process are not counted
+
+    The process is killed when what it has written to memory passes the function's memory size, looked at ten times a
+    second; on Linux only, and children of the process are not counted.
     """
 
-    def __init__(self, function: Function, command: Sequence[str], folder: Path, *, limit_memory: bool = False) -> None:
+    def __init__(self, function: Function, command: Sequence[str], folder: Path) -> None:
         self.function = function
         self.command = command
         self.folder = folder
-        self.limit_memory = limit_memory and sys.platform == "linux"
         self.process: subprocess.Popen[bytes] | None = None
         self._selector: selectors.BaseSelector | None = None
         self._waiting: socket.socket | None = None
@@ -351,7 +350,7 @@ class ExecutionEnvironment:
 
     def _watch_memory(self) -> None:
         """Kill the process when it holds more memory of its own than the function has."""
-        if not self.limit_memory or self.process is None:
+        if self.process is None or sys.platform != "linux":
             return
         try:
             _, resident, shared, *_ = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()
@@ -414,21 +413,18 @@ class Environments:
         of the functions; it has awslambdaric and every package of the layers
     folder
         where each environment gets a folder of its own
-    limit_memory
-        see `ExecutionEnvironment`
     """
 
-    def __init__(self, interpreter: str, folder: Path, *, limit_memory: bool = False) -> None:
+    def __init__(self, interpreter: str, folder: Path) -> None:
         self._interpreter = interpreter
         self._folder = folder
-        self._limit_memory = limit_memory
         self._live: set[ExecutionEnvironment] = set()
         self._stopping = False
 
     def new(self, function: Function) -> ExecutionEnvironment:
         """An environment whose process starts with its first invocation."""
         folder = Path(tempfile.mkdtemp(prefix=f"{function.name[:40]}-", dir=self._folder))
-        environment = ExecutionEnvironment(function, [self._interpreter], folder, limit_memory=self._limit_memory)
+        environment = ExecutionEnvironment(function, [self._interpreter], folder)
         self._live.add(environment)
         if self._stopping:
             environment.close()

@@ -144,7 +144,7 @@ def stop() -> None:
 def _environments() -> Environments:
     folder = Path(tempfile.gettempdir()) / "functions"
     folder.mkdir(parents=True, exist_ok=True)
-    return Environments(os.environ[INTERPRETER], folder, limit_memory=True)
+    return Environments(os.environ[INTERPRETER], folder)
 
 
 def _archives(version: FunctionVersion) -> list[ArchiveCode]:
