@@ -6,51 +6,17 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from tidemill import keys, settings
+from tidemill import settings
 from tidemill.aws.conclusion import Conclusion
 from tidemill.contracts import Concluded, Failure, FeatureSetRun, Run, ScoringRun, from_json, instant, to_json
 from tidemill.release_contracts import RolloutRequest
-from tidemill.reports import run_report, summary
-from tidemill.rules import outcomes, prices
-from tidemill.rules.outcomes import Outcome
+from tidemill.rules import outcomes
 from tidemill.settings import ConcludeSettings
+from tidemill.stages.conclude import conclude, conclude_rollout
 
 logger = Logger(service="conclude")
 #: What may be concluded, by its name in the event.
 KINDS: dict[str, Any] = {"run": Run, "rollout": RolloutRequest, "scoring": ScoringRun, "features": FeatureSetRun}
-
-
-def conclude(run: Run, ended: Outcome, execution: str, api_url: str, conclusion: Conclusion, now: datetime) -> None:
-    """End a training run. It is recorded before anything is told, so that it is never lost."""
-    found, at = conclusion.collect(run), instant(now)
-    endpoint = f"{api_url}/v1/models/{run.project}:predict"
-    report = f"s3://{conclusion.bucket}/{keys.run_report(run.run_id)}"
-    usage = conclusion.usage(execution, now)
-    cost = prices.cost(usage) if usage else None
-    document = outcomes.document(run, ended, found, now, endpoint=endpoint, report=report, cost=cost)
-    conclusion.record(document)
-    if ended.status == "REFUSED_DATA":
-        conclusion.quarantine(run, ended.reason, at)
-    if ended.stage == outcomes.APPROVAL:
-        conclusion.close_approval(run, at)
-    if ended.stage in outcomes.BEGINS_ROLLOUT:
-        conclusion.end_rollout(run, ended.reason, at)
-    html = run_report.render(document, found)
-    subject, message = summary.headline(document, found.evaluation), summary.text(document, found.evaluation)
-    conclusion.publish(document, html, subject, message)
-
-
-def conclude_rollout(request: RolloutRequest, ended: Outcome, api_url: str, conclusion: Conclusion) -> None:
-    """End the training run whose version has been let in or taken back; a promotion by hand has no such run."""
-    before = conclusion.rolling_out(request.run_id)
-    if before is None:
-        return
-    document = outcomes.after_rollout(before, ended, f"{api_url}/v1/models/{request.model}:predict")
-    found = conclusion.collect(outcomes.run_of(document))
-    conclusion.record(document)
-    html = run_report.render(document, found)
-    subject, message = summary.headline(document, found.evaluation), summary.text(document, found.evaluation)
-    conclusion.publish(document, html, subject, message)
 
 
 @functools.cache

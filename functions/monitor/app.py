@@ -8,35 +8,16 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from tidemill import settings, spec
+from tidemill import settings
 from tidemill.aws import metering
 from tidemill.aws.monitored_models import MonitoredModels
 from tidemill.contracts import from_json, to_json
 from tidemill.monitoring import measures
 from tidemill.monitoring.expense import Expense
-from tidemill.monitoring.looking import Look
-from tidemill.monitoring.points import Known
-from tidemill.monitoring_contracts import Due, Monitored, MonitorPoint
-from tidemill.reports import monitor_report
+from tidemill.monitoring_contracts import Due, Monitored
+from tidemill.stages.monitor import monitor, report
 
 logger = Logger(service="monitor")
-
-
-def monitor(due: Due, memory_mb: int, models: MonitoredModels, spent: Expense) -> list[MonitorPoint]:
-    """Look at what is new."""
-    model, files = due.model, models.files
-    declared, champion, serving = spec.parse(models.spec(model)).monitor, models.champion(model), models.serving(model)
-    known = functools.cache(functools.partial(Known.of, model, models.versions))
-    return Look(due, declared, champion, serving, known, files, models.records, memory_mb, spent).run()
-
-
-def report(due: Due, models: MonitoredModels) -> None:
-    """Write the report anew, after it has been decided what is done about what was seen."""
-    model, seen, champion = due.model, models.records, models.champion(due.model)
-    points, decided, rollout = seen.points(model), seen.decisions(model), models.newest_rollout(model)
-    known = Known.of(model, models.versions, champion)
-    html = monitor_report.render(model, points, decided, known.reference, known.profile, due.at, rollout, champion)
-    models.put_report(model, html)
 
 
 @functools.cache

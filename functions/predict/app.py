@@ -7,16 +7,15 @@ import time
 from chalice.app import Chalice, Response
 
 from tidemill import keys, settings
-from tidemill.aws import quick
-from tidemill.aws.clients import ONE_TRY, QUICK
+from tidemill.aws import clients, quick
 from tidemill.aws.objects import Objects
 from tidemill.aws.online_features import OnlineFeatures
 from tidemill.aws.queues import Queue
 from tidemill.aws.registry import Registry
 from tidemill.aws.traffic_records import TrafficRecords
-from tidemill.serving import tensorflow, tensorflow_views
 from tidemill.serving.calls import Call, View, answer
 from tidemill.serving.endpoint import Endpoint
+from tidemill.serving.tensorflow_views import ROUTES
 
 app = handler = Chalice(app_name="predict", configure_logs=False)
 app.api.binary_types = []  # every answer is text; without the list Chalice compares no content types with it
@@ -29,12 +28,12 @@ logger = functools.cache(lambda: importlib.import_module("aws_lambda_powertools"
 def endpoint() -> Endpoint:
     """The process's endpoint; what it is connected to is made with the first call."""
     config, ambient = settings.load(settings.PredictSettings), settings.ambient()
-    read = functools.partial(Objects(quick.s3(ambient, QUICK)).get, config.artifact_bucket)
-    dynamodb = quick.dynamodb(ambient, QUICK)
+    read = functools.partial(Objects(quick.s3(ambient, clients.QUICK)).get, config.artifact_bucket)
+    dynamodb = quick.dynamodb(ambient, clients.QUICK)
     return Endpoint(
         registry=Registry(dynamodb, config.table),
         read=lambda model, version, file: read(keys.model(model, version, file)),
-        send=Queue(quick.sqs(ambient, ONE_TRY), config.capture_queue).send,
+        send=Queue(quick.sqs(ambient, clients.ONE_TRY), config.capture_queue).send,
         warn=lambda sentence: logger().warning(sentence),
         alias_seconds=config.alias_seconds,
         clock=time.monotonic,
@@ -57,7 +56,5 @@ def serve(path: str, method: str, view: View) -> None:
     app.route(path, methods=[method], content_types=["*/*"], name=f"{method} {path}")(respond)
 
 
-for root in tensorflow.PATHS:
-    for suffix, method, view in tensorflow_views.VIEWS:
-        serve(root + suffix, method, view)
-serve("/explain/{model}", "POST", tensorflow_views.explain_model)
+for path, method, view in ROUTES:
+    serve(path, method, view)

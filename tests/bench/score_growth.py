@@ -25,8 +25,9 @@ from typing import Any
 import onnx.parser
 
 from tidemill import keys
-from tidemill.contracts import Planned, ScoringRun, Slice, Source, dumps, from_json, loads
-from tidemill.settings import PlanSettings
+from tidemill.aws.feature_sets import FeatureSets
+from tidemill.contracts import ScoringRun, Slice, Source, dumps, from_json, loads
+from tidemill.stages.plan import plan
 
 ROOT = Path(__file__).parents[2]
 CHURN = ROOT / "tests" / "events" / "churn"
@@ -99,7 +100,7 @@ def app(stage: str) -> ModuleType:
 def measure(rows: int) -> None:
     """Score a table of so many rows in this process; print seconds by stage and peak memory in MB as JSON."""
     with tempfile.TemporaryDirectory() as folder:
-        store = Folder(Path(folder))
+        store: Any = Folder(Path(folder))
         upload = store.path("data", "score/churn/table.csv")
         write_table(upload, rows)
         graph = onnx.parser.parse_model((CHURN / "model.onnx.txt").read_text()).SerializeToString()
@@ -107,12 +108,13 @@ def measure(rows: int) -> None:
         store.put("artifacts", keys.model("churn", 1, "signature.json"), (CHURN / "signature.json").read_bytes())
         source = Source("data", "score/churn/table.csv", "1", "e", upload.stat().st_size)
         run = ScoringRun("0" * 32, "churn", source, "2026-01-02T03:04:05Z", "bench")
-        modules = {stage: app(stage) for stage in STAGES}
+        modules = {stage: app(stage) for stage in ("score", "merge")}
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         times = [time.perf_counter()]
-        config = PlanSettings(artifact_bucket="artifacts", table="t", max_upload_mb=1024, slice_rows=10_000)
+        registry: Any = SimpleNamespace(alias=lambda *_: 1)
+        stored = FeatureSets("artifacts", store, registry)
         (work := Path(folder, "work")).mkdir()
-        planned: Planned = modules["plan"].plan(run, config, store, SimpleNamespace(alias=lambda *_: 1), work)
+        planned = plan(run, 1024, 10_000, stored, work)
         times.append(time.perf_counter())
         for item in json.loads(store.get(planned.manifest_bucket, planned.manifest_key)):
             modules["score"].score(from_json(Slice, item), "artifacts", store)

@@ -178,7 +178,7 @@ def _champion(tidemill, row, version):
 
 
 @pytest.mark.parametrize(
-    ("content", "target"),
+    ("content", "column"),
     [
         (b"", "y"),
         (b"\x00\x01\x02PK\x03\x04 no table at all \xff\xfe", "y"),
@@ -186,10 +186,10 @@ def _champion(tidemill, row, version):
     ],
     ids=["empty", "no table", "target missing"],
 )
-def test_bad_table_is_refused_with_a_reason_beside_it(tidemill, stack, tmp_path, content, target):
+def test_bad_table_is_refused_with_a_reason_beside_it(tidemill, stack, tmp_path, content, column):
     table = tmp_path / "bad.csv"
     table.write_bytes(content)
-    done = tidemill("train", table, "--project", "refused", "--target", target, "--json")
+    done = tidemill("train", table, "--project", "refused", "--target", column, "--json")
     assert done.code == 2, done.err
     assert (done.document["status"], done.document["model"]) == ("REFUSED_DATA", None)
     assert done.document["reason"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tidemill import keys
-from tidemill.aws import approvals, clients
+from tidemill.aws import approvals, clients, links
 from tidemill.aws.objects import Objects
 from tidemill.aws.people import Person
 from tidemill.aws.registry import Registry
@@ -120,6 +120,16 @@ def test_each_person_who_is_named_gets_a_link_of_their_own(waiting: Callable[...
     assert ("MessageAttributes" in to_all, "/decide/" in to_all["Message"]) == (False, False)
     assert to_bob["MessageAttributes"]["person"]["Value"] == "bob@example.org"
     assert "https://api.test/v1/decide/" in to_bob["Message"]
+
+
+def test_a_reminder_has_a_link_of_its_own(waiting: Callable[..., None], objects: Objects, inbox: Any) -> None:
+    for token in ("token-1", "token-2"):
+        waiting(token, people=["bob@example.org"])
+    said = [message["Message"] for message in inbox.read() if "MessageAttributes" in message]
+    tokens = [text.partition("/decide/")[2].split()[0] for text in said]
+    first, second = (links.read(ARTIFACTS, objects, token, AT) for token in tokens)
+    assert first.nonce != second.nonce
+    assert first.person == second.person == "bob@example.org"
 
 
 def test_a_run_that_nobody_started_may_be_decided_by_every_reader(

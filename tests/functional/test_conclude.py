@@ -20,7 +20,9 @@ from tidemill.aws.registry import Registry
 from tidemill.contracts import Refusal, Run, RunDocument, StageUsage, to_json
 from tidemill.errors import StorageError
 from tidemill.release_contracts import RolloutPlan, RolloutRequest
+from tidemill.reports import run_report
 from tidemill.rules.outcomes import outcome
+from tidemill.stages import conclude as stages
 
 DATA, ARTIFACTS = "tidemill-data", "tidemill-artifacts"
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:training:none"
@@ -291,7 +293,7 @@ def test_the_cost_comes_from_the_history_and_may_be_unknown(
     memory: Any = Memory()
     conclusion = dataclasses.replace(connected, executions=machine, functions=memory, warn=warnings.append)
     now = datetime(2026, 3, 4, 5, 7, 7, tzinfo=UTC)
-    conclude.conclude(live, outcome(None), EXECUTION, API, conclusion, now)
+    stages.conclude(live, outcome(None), EXECUTION, API, conclusion, now)
     written = document(objects, live)
     assert written.seconds == 60
     if answers:
@@ -310,7 +312,7 @@ def test_a_run_is_recorded_before_anything_that_may_fail_is_tried(
     def fails(*_: Any) -> str:
         raise RuntimeError("the report cannot be drawn")
 
-    monkeypatch.setattr(conclude.run_report, "render", fails)
+    monkeypatch.setattr(run_report, "render", fails)
     with pytest.raises(RuntimeError):
         conclude.handler({"run": to_json(live), "failure": None, "execution": EXECUTION}, None)
     assert document(objects, live).status == "LIVE"

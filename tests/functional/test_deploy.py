@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from tidemill import keys, rollout_plan
+from tidemill.aws.deployment import Deployment
 from tidemill.aws.objects import Objects
 from tidemill.aws.promotion import Releases
 from tidemill.aws.registry import Registry
 from tidemill.contracts import ChampionComparison, Deployed, Evaluation, Interval, Registered, Run, to_json
 from tidemill.errors import AliasConflict, FunctionFailed, PromotionFrozen, RolloutConflict, SmokePredictionFailed
 from tidemill.release_contracts import RolloutPlan, RolloutRequest
+
+from .conftest import Faults
 
 ARTIFACTS = "tidemill-artifacts"
 AT = "2026-03-04T06:00:00Z"
@@ -46,14 +49,12 @@ class Predict:
 def deploy(stage: Callable[..., ModuleType], trained: Run, objects: Objects, registry: Registry) -> Callable[..., Any]:
     """Deploys version 1 of the trained run."""
     stage("register", artifact_bucket=ARTIFACTS, table="tidemill").handler({"run": to_json(trained)}, None)
-    module = stage("deploy", artifact_bucket=ARTIFACTS, table="tidemill", predict_function="predict")
-    config = module.settings.load(module.DeploySettings)
-    new = Registered("churn", 1)
-    releases = Releases.connect("tidemill")
+    connected = Deployment.connect(ARTIFACTS, "tidemill", "predict", log=lambda _said, **_facts: None)
 
     def put_into_service(predict: Predict, **rollout: Any) -> Any:
         objects.put(ARTIFACTS, keys.run_spec(trained.run_id), json.dumps({"rollout": rollout}).encode())
-        return module.deploy(trained, new, config, objects, releases, predict, AT)
+        functions: Any = predict
+        return dataclasses.replace(connected, functions=functions).deploy(trained, Registered("churn", 1), AT)
 
     return put_into_service
 
@@ -83,6 +84,28 @@ def test_the_first_version_becomes_champion_after_one_prediction(
     assert (function, asked["resource"]) == ("predict", "/v1/models/{model}/versions/{version}")
     assert asked["pathParameters"] == {"model": "churn", "version": "1:predict"}
     assert json.loads(asked["body"]) == {"instances": [{"tenure": 3, "contract": "Monthly"}]}
+
+
+def test_the_stage_asks_the_predict_function_and_says_what_it_has_done(
+    stage: Callable[..., ModuleType],
+    trained: Run,
+    registry: Registry,
+    faults: Faults,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    environment = {"artifact_bucket": ARTIFACTS, "table": "tidemill", "predict_function": "predict"}
+    registered = stage("register", **environment).handler({"run": to_json(trained)}, None)
+    handler = stage("deploy", **environment).handler
+    predict = Predict()
+    faults.answer("lambda.Invoke", lambda asked: predict.invoke("predict", asked))
+    capsys.readouterr()
+    answer = handler({"run": to_json(trained), "registered": registered}, None)
+    assert answer.pop("requests")["s3_gets"] > 0
+    assert answer == to_json(Deployed("churn", 1, "champion", None))
+    assert registry.alias("churn", "champion") == 1
+    predicted, deployed = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (predicted["message"], predicted["prediction"]) == ("the new version predicts", GOOD["predictions"][0])
+    assert (deployed["message"], deployed["version"], deployed["run_id"]) == ("deployed", 1, trained.run_id)
 
 
 def test_deploying_twice_leaves_what_deploying_once_leaves(deploy: Callable[..., Any], registry: Registry) -> None:

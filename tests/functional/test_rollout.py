@@ -36,6 +36,7 @@ from tidemill.errors import RolloutConflict
 from tidemill.monitoring_contracts import Reference
 from tidemill.release_contracts import RolloutRequest, RolloutStep, Share
 from tidemill.spec import RolloutOptions
+from tidemill.stages import rollout
 
 from .conftest import ARTIFACTS, EVENTS
 
@@ -51,6 +52,7 @@ class World:
     def __init__(self, module: ModuleType, rollouts: Rollouts, objects: Objects) -> None:
         self.module, self.rollouts, self.objects = module, rollouts, objects
         self.now, self.files = BEGIN, 0
+        self.logged: list[str] = []
         self.request = RolloutRequest("a" * 32, "churn", 2, RUN, "ada", "better")
 
     @property
@@ -66,8 +68,11 @@ class World:
 
     def look(self, minutes: float = 0.0) -> RolloutStep:
         self.now += timedelta(minutes=minutes)
-        step: RolloutStep = self.module.look(self.request, self.rollouts, self.now)
+        step: RolloutStep = rollout.look(self.request, self.rollouts, self.now, self._log)
         return step
+
+    def _log(self, said: str, **_facts: Any) -> None:
+        self.logged.append(said)
 
     def calls(self, version: int, rows: int, *, failed: int = 0, low: float = 0.1, **more: Any) -> None:
         """Calls that a version has answered by now, as the capture function leaves them."""
@@ -174,6 +179,7 @@ def test_a_good_version_gets_more_calls_and_becomes_the_champion(world: World, i
     assert (ended.state, ended.wait_seconds) == ("PROMOTED", 0)
     assert (world.registry.alias("churn", "champion"), world.shares()) == (2, ())
     assert world.look() == ended
+    assert world.logged == ["begun", "looked", "looked", "looked"]
     record = world.records.rollout(world.request.id)
     assert {signal.name: signal.value for signal in record.signals if signal.name == "requests"} == {"requests": 100}
     told = inbox.read()

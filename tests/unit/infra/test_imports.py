@@ -20,7 +20,7 @@ PACKAGES = {
     "Data": {"duckdb", "numpy", "openpyxl", "phonenumbers"},
     "Science": {"numpy", "onnx", "scipy", "skl2onnx", "sklearn", "threadpoolctl"},
 }
-#: Pure rooms get time, environment and services handed in.
+#: Time and environment are handed in to these rooms; services, too, which `stages` alone of them knows.
 PURE_ROOMS = (
     "contracts.py",
     "errors.py",
@@ -33,6 +33,7 @@ PURE_ROOMS = (
     "data",
     "learning",
     "reports",
+    "stages",
 )
 IMPURE = {"os.environ", "os.getenv", "time.time", "datetime.now", "datetime.utcnow", "date.today"}
 

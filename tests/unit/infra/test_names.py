@@ -53,6 +53,8 @@ def test_a_failure_names_the_stage_that_it_happened_in(definition: Json) -> None
 def test_a_handler_is_short_and_logs_under_its_name(stage: str) -> None:
     text = (ROOT / "functions" / stage / "app.py").read_text(encoding="utf-8")
     tree = ast.parse(text)
+    assert len(text.splitlines()) <= 60
+    assert not any(isinstance(node, ast.Try) for node in ast.walk(tree))
     assert f'Logger(service="{stage}")' in text
     assert any(
         (isinstance(node, ast.FunctionDef) and node.name == "handler")

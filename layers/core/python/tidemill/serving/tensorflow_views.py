@@ -75,4 +75,9 @@ def metadata(endpoint: Endpoint, call: Call) -> str:
 
 
 #: (what follows a path of `tensorflow.PATHS`, HTTP method, view)
-VIEWS = (("", "POST", post), ("", "GET", status), ("/metadata", "GET", metadata))
+_VIEWS = (("", "POST", post), ("", "GET", status), ("/metadata", "GET", metadata))
+#: (path, HTTP method, view)
+ROUTES = (
+    *((path + suffix, method, view) for path in tensorflow.PATHS for suffix, method, view in _VIEWS),
+    ("/explain/{model}", "POST", explain_model),
+)

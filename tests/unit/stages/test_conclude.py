@@ -1,25 +1,15 @@
 """The conclude stage: which things happen at which end of a run, and in which order."""
 
-import importlib.util
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from tidemill.contracts import Failure, Run, RunArtifacts, Source, StageUsage
 from tidemill.rules.outcomes import outcome
+from tidemill.stages.conclude import conclude
 
-ROOT = Path(__file__).parents[3]
 RUN = Run("ab" * 16, "churn", Source("data", "incoming/churn/a.csv", "v", "e", 1), "2026-03-04T05:06:07Z", "ada")
 NOW = datetime(2026, 3, 4, 5, 6, 37, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def app():
-    specification = importlib.util.spec_from_file_location("conclude_app", ROOT / "functions" / "conclude" / "app.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 class Ending:
@@ -64,15 +54,15 @@ class Ending:
     ],
     ids=["live", "refused data", "refused by gate", "rejected", "failed"],
 )
-def test_a_run_is_recorded_first_and_told_last(app, failure, happens):
+def test_a_run_is_recorded_first_and_told_last(failure, happens):
     ending = Ending()
-    app.conclude(RUN, outcome(failure), "arn:execution", "https://api/v1", ending, NOW)
+    conclude(RUN, outcome(failure), "arn:execution", "https://api/v1", ending, NOW)
     assert ending.happened == happens
 
 
-def test_the_document_and_the_report_say_how_it_ended(app):
+def test_the_document_and_the_report_say_how_it_ended():
     ending = Ending(RunArtifacts(version=3), {"train": StageUsage(1, 10.0, 1024, "arm64", 1)})
-    app.conclude(RUN, outcome(None), "arn:execution", "https://api/v1", ending, NOW)
+    conclude(RUN, outcome(None), "arn:execution", "https://api/v1", ending, NOW)
     assert (ending.document.status, ending.document.seconds) == ("LIVE", 30)
     assert ending.document.endpoint == "https://api/v1/v1/models/churn:predict"
     assert ending.document.report == f"s3://artifacts/runs/{RUN.run_id}/report.html"
@@ -84,7 +74,7 @@ def test_the_document_and_the_report_say_how_it_ended(app):
     assert "churn" in report
 
 
-def test_an_unknown_cost_is_not_zero(app):
+def test_an_unknown_cost_is_not_zero():
     ending = Ending()
-    app.conclude(RUN, outcome(None), "arn:execution", "https://api/v1", ending, NOW)
+    conclude(RUN, outcome(None), "arn:execution", "https://api/v1", ending, NOW)
     assert ending.document.cost is None

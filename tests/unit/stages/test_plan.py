@@ -1,7 +1,6 @@
 """The plan stage: a table in, slices and their manifest out, all for one version of the model."""
 
 import dataclasses
-import importlib.util
 import json
 import subprocess
 import sys
@@ -10,26 +9,18 @@ from pathlib import Path
 import pytest
 
 from tidemill import keys
+from tidemill.aws.feature_sets import FeatureSets
 from tidemill.contracts import Planned, ScoringRun, Signature, Slice, Source, dumps, from_json, loads
 from tidemill.errors import DataRefused
 from tidemill.serving import columns
-from tidemill.settings import PlanSettings
+from tidemill.stages.plan import plan as plan_stage
 
 ROOT = Path(__file__).parents[3]
 APP = ROOT / "functions" / "plan" / "app.py"
 CHURN = ROOT / "tests" / "events" / "churn"
-CONFIG = PlanSettings(artifact_bucket="a", table="t", max_upload_mb=1, slice_rows=2)
 TABLE = b"id,tenure,monthly,contract\n" + b"".join(b"%d,%d,29.85,Monthly\n" % (row, row + 10) for row in range(5))
 KEY = "score/churn/may.csv"
 RUN = ScoringRun("0" * 32, "churn", Source("data", KEY, "v1", "e", len(TABLE)), "2026-01-02T03:04:05Z", "someone")
-
-
-@pytest.fixture(scope="module")
-def app():
-    specification = importlib.util.spec_from_file_location("plan_app", APP)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 class Store:
@@ -73,9 +64,9 @@ def store():
 
 
 @pytest.fixture
-def plan(app, store, tmp_path):
-    def run(run=RUN, config=CONFIG, registry=None):
-        return app.plan(run, config, store, registry or Registry(3), tmp_path)
+def plan(store, tmp_path):
+    def run(run=RUN, registry=None, work=tmp_path):
+        return plan_stage(run, 1, 2, FeatureSets("a", store, registry or Registry(3)), work)
 
     return run
 
@@ -101,9 +92,9 @@ def test_the_champion_is_looked_up_once(plan):
     assert registry.looks == 1
 
 
-def test_planning_twice_leaves_what_planning_once_leaves(plan, store, app, tmp_path_factory):
+def test_planning_twice_leaves_what_planning_once_leaves(plan, store, tmp_path_factory):
     first, objects = plan(), dict(store.objects)
-    assert app.plan(RUN, CONFIG, store, Registry(3), tmp_path_factory.mktemp("again")) == first
+    assert plan(work=tmp_path_factory.mktemp("again")) == first
     assert store.objects == objects
 
 
