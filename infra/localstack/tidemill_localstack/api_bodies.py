@@ -15,9 +15,9 @@ ADDRESS = "/_aws/execute-api/"
 
 def install() -> None:
     """Let no request to an API be read as a form."""
-    wanted = Request.want_form_data_parsed.fget
+    wanted = vars(Request)["want_form_data_parsed"].fget
 
     def want_form_data_parsed(request: Request) -> bool:
         return not request.path.startswith(ADDRESS) and bool(wanted(request))
 
-    Request.want_form_data_parsed = property(want_form_data_parsed)
+    Request.want_form_data_parsed = property(want_form_data_parsed)  # type: ignore[assignment, method-assign]
