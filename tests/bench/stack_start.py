@@ -18,7 +18,7 @@ from pathlib import Path
 from tidemill_cli.local.deployment import INPUTS
 from tidemill_cli.local.lifecycle import LocalStack
 from tidemill_cli.local.process import free_port
-from tidemill_cli.stack import project_root
+from tidemill_cli.stack import Stack, project_root
 
 CALLS = 200
 PROBE = '''"""Answers at once: what a call costs apart from its function."""
@@ -36,15 +36,42 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def main() -> None:
-    """Measure on a copy of the deployment's inputs, with a state folder of its own."""
-    root = project_root()
-    folder = Path(tempfile.mkdtemp(prefix="tidemill-bench-"))
-    sources = folder / "sources"
+def copied_sources(folder: Path) -> Path:
+    """A folder with a copy of all that a deployment is made from."""
+    root, sources = project_root(), folder / "sources"
     sources.mkdir()
     for name in INPUTS:
         copy = shutil.copytree if (root / name).is_dir() else shutil.copy
         copy(root / name, sources / name)
+    return sources
+
+
+def empty_function(sources: Path) -> str:
+    """Make a function answer at once; its logical id."""
+    (sources / "functions" / "capture" / "app.py").write_text(PROBE)
+    return "CaptureFunction"
+
+
+def calls(stack: Stack, function: str) -> tuple[float, float, float]:
+    """Seconds of the first call of a function, by its logical id, of a warm one, and of a request that calls none."""
+    client = stack.client("lambda")
+    resource = stack.client("cloudformation").describe_stack_resource(StackName=stack.name, LogicalResourceId=function)
+    name = resource["StackResourceDetail"]["PhysicalResourceId"]
+
+    def invoke() -> None:
+        client.invoke(FunctionName=name, Payload=b'{"a": 1}')["Payload"].read()
+
+    cold = seconds(invoke)
+    warm = statistics.median(seconds(invoke) for _ in range(CALLS))
+    bare = statistics.median(seconds(lambda: client.get_function_configuration(FunctionName=name)) for _ in range(50))
+    return cold, warm, bare
+
+
+def main() -> None:
+    """Measure on a copy of the deployment's inputs, with a state folder of its own."""
+    root = project_root()
+    folder = Path(tempfile.mkdtemp(prefix="tidemill-bench-"))
+    sources = copied_sources(folder)
     local = LocalStack(folder / "state", sources)
     port = free_port()
 
@@ -55,8 +82,7 @@ def main() -> None:
         sam = seconds(lambda: subprocess.run([root / ".venvs/sam/bin/sam", "build", "--help"], capture_output=True))
         print(f"{'one start of SAM CLI':38}{sam:7.2f} s")
         measured = {"up, from nothing": seconds(up)}
-        probe = sources / "functions" / "capture" / "app.py"
-        probe.write_text(PROBE)
+        function = empty_function(sources)
         measured["up, after a change of code"] = seconds(up)
         measured["up, nothing to do"] = seconds(up)
         local.down()
@@ -64,20 +90,7 @@ def main() -> None:
         for what, took in measured.items():
             print(f"{what:38}{took:7.2f} s  {took / sam:5.1f} x a start of SAM CLI")
 
-        stack = local.up(lambda line: None).stack
-        client = stack.client("lambda")
-        name = stack.client("cloudformation").describe_stack_resource(
-            StackName=stack.name, LogicalResourceId="CaptureFunction"
-        )["StackResourceDetail"]["PhysicalResourceId"]
-
-        def invoke() -> None:
-            client.invoke(FunctionName=name, Payload=b'{"a": 1}')["Payload"].read()
-
-        cold = seconds(invoke)
-        warm = statistics.median(seconds(invoke) for _ in range(CALLS))
-        bare = statistics.median(
-            seconds(lambda: client.get_function_configuration(FunctionName=name)) for _ in range(50)
-        )
+        cold, warm, bare = calls(local.up(lambda line: None).stack, function)
         print(
             f"{'cold call of an empty function':38}{1000 * cold:7.1f} ms {cold / bare:5.1f} x a request that calls none"
         )
