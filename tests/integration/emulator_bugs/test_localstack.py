@@ -21,6 +21,7 @@ from ..emulators import ROLE, Here, localstack_emulator, start_localstack
 from . import conftest
 from .conftest import AS_WE_START_IT, expect, fails, unchanged
 from .services import (
+    Deployed,
     deploy,
     embedded_metric_is_counted,
     is_counted,
@@ -142,9 +143,19 @@ def test_a_number_is_substituted_in_a_definition(here):
 )
 def test_a_resource_that_is_complete_is_there(here):
     group = {"Type": "AWS::Athena::WorkGroup", "Properties": {"Name": unique("group")}}
-    stack = deploy(here, {"Group": group})
-    hollow = stack.status == "CREATE_COMPLETE" and any("deployed as a fallback" in reason for reason in stack.reasons)
-    expect(hollow, False, True)
+    expect(is_hollow(deploy(here, {"Group": group})), False, True)
+
+
+def is_hollow(stack: Deployed) -> bool:
+    """Whether a stack is complete, and something in it is not there."""
+    return stack.status == "CREATE_COMPLETE" and any("deployed as a fallback" in reason for reason in stack.reasons)
+
+
+@bug("there are no dashboards; the Dashboard of template.yaml is for AWS alone")
+def test_a_dashboard_of_a_template_is_there(here):
+    properties = {"DashboardName": unique("dashboard"), "DashboardBody": '{"widgets": []}'}
+    stack = deploy(here, {"Dashboard": {"Type": "AWS::CloudWatch::Dashboard", "Properties": properties}})
+    expect(is_hollow(stack), False, True)
 
 
 @bug("a definition in YAML is refused; the definitions in infra/ are JSON")
