@@ -14,7 +14,7 @@ import pytest
 
 from tidemill_cli.local.execution import MAX_ANSWER
 
-from .conftest import packed, start
+from ..emulators import packed, start_localstack
 
 pytestmark = pytest.mark.integration
 
@@ -261,7 +261,7 @@ def test_a_thousand_calls_leave_no_process_file_or_memory(here, function):
 
 
 def test_stopping_ends_the_calls_under_way_and_every_process(tmp_path):
-    here = start(tmp_path)
+    here = start_localstack(tmp_path)
     client = here.client("lambda")
     client.create_function(
         FunctionName="slow",

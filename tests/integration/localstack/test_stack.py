@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from tidemill_cli.local.lifecycle import LocalStack
-from tidemill_cli.local.process import LocalStackEmulator, free_port
+from tidemill_cli.local.process import free_port
+
+from ..emulators import localstack_emulator
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.integration
@@ -23,9 +25,7 @@ pytestmark = pytest.mark.integration
 def tidemill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     """The command, on a stack of its own that is up."""
     state = tmp_path_factory.mktemp("stack")
-    interpreter = LocalStackEmulator(state).interpreter
-    if not interpreter.exists():
-        pytest.skip(f"LocalStack is not installed ({interpreter} is missing): `make localstack` needs Python 3.13")
+    localstack_emulator(state)
 
     def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
