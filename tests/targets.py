@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 #: What not every target can do, as a test asks for it and as the table calls it.
 FEATURES: Mapping[str, str] = MappingProxyType(
     {
-        "iam": "a function may do what its role allows, and nothing else",
+        "iam": "a function may do what its role allows and nothing else",
         "kept_data": "data, runs and models outlive `tidemill down`",
-        "own_processes": "the functions are processes of this machine, which a test can look at and end",
-        "own_emulator": "`tidemill up` starts it and `tidemill down` stops it",
+        "own_emulator": "`tidemill up` starts it, `tidemill down` stops it",
+        "own_processes": "functions are processes of this machine",
     }
 )
 
@@ -57,7 +57,9 @@ class Target:
         return local.up(say, port=port, enforce_iam="iam" not in self.lacks, emulator=self.name)
 
     def why_not(self, needed: Sequence[str]) -> str | None:
-        """Why a test that needs these cannot run here, None when it can."""
+        """Why a test that needs these cannot run here, None when it can. Raises KeyError for what is no feature."""
+        for name in needed:
+            FEATURES[name]
         reasons = [f"{self.name} lacks {name!r}: {self.lacks[name]}" for name in needed if name in self.lacks]
         return "; ".join(reasons) or None
 
@@ -67,17 +69,17 @@ LOCALSTACK = Target(
     "localstack",
     MappingProxyType(
         {
-            "iam": "its free core checks no permissions",
-            "kept_data": "its free core writes nothing to disk that it reads again",
+            "iam": "the free core checks no permissions",
+            "kept_data": "the free core starts empty",
         }
     ),
 )
-#: Nothing is known about an endpoint but that we do not start it. What it lacks is named by `--without`.
+#: Nothing is known of an endpoint but that we do not start it. What it lacks besides is named by `--without`.
 NOT_OURS = MappingProxyType(
     {
         "kept_data": "it is not stopped",
-        "own_processes": "its functions run where it runs them",
-        "own_emulator": "it runs already and is left running",
+        "own_emulator": "it runs already, and is left running",
+        "own_processes": "they run where it runs them",
     }
 )
 
