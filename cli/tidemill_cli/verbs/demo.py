@@ -147,6 +147,8 @@ def _next(table: Path) -> None:
     drifted = _shown(table.with_name("churn_drifted_month.csv"))
     for purpose, arguments in (
         ("score a later month, in which much had changed", f"score {drifted} --model {PROJECT}"),
+        ("let that month's customers ask the endpoint", f"simulate {drifted} --model {PROJECT} --label-delay 5"),
+        ("see what the monitor finds", f"monitor {PROJECT} --look --open"),
         ("train a challenger on it", f"train {drifted} --project {PROJECT}"),
         ("take that back", f"rollback {PROJECT}"),
         ("train on a table of your own", "train FILE --project NAME --target COLUMN"),
