@@ -52,16 +52,14 @@ def dynamodbstreams() -> Service:
 
 @hooks.on_infra_start(priority=100, should_load=_is_chosen)
 def start() -> None:
-    """Refuse what this was not made for, and put the replacements in place; raised errors end LocalStack's start."""
+    """Refuse what this was not made for, and put JSONata in place; raised errors end LocalStack's start."""
     from tidemill_localstack import expectations
 
     expectations.check()
 
-    from tidemill_localstack import executor, jsonata_in_python, templates
+    from tidemill_localstack import jsonata_in_python
 
-    executor.install()
     jsonata_in_python.install()
-    templates.install()
 
 
 @hooks.on_infra_shutdown(should_load=_is_chosen)
