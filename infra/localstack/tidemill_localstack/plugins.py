@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from localstack import config
 from localstack.runtime import hooks
+from localstack.services.lambda_ import hooks as function_hooks
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.plugins import Service, aws_provider
 
 if TYPE_CHECKING:
+    from localstack.services.lambda_.invocation.docker_runtime_executor import LambdaContainerConfiguration
+    from localstack.services.lambda_.invocation.lambda_models import FunctionVersion
+
     from tidemill_localstack.executor import ProcessExecutor
 
 NAME = "process"
@@ -68,3 +72,19 @@ def stop() -> None:
     from tidemill_localstack import executor
 
     executor.stop()
+
+
+@function_hooks.prepare_docker_executor()
+def unpack_layers(version: FunctionVersion) -> None:
+    """Where functions run in containers: when one is made."""
+    from tidemill_localstack import layers
+
+    layers.unpack(version)
+
+
+@function_hooks.start_docker_executor()
+def add_layers(container: LambdaContainerConfiguration, version: FunctionVersion) -> None:
+    """Where functions run in containers: before one starts."""
+    from tidemill_localstack import layers
+
+    layers.add(container, version)
