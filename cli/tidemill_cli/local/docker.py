@@ -97,8 +97,10 @@ class DockerEmulator(Emulator):
         Raises
         ------
         StackError
-            Docker is not there.
+            Docker does not answer: what is left of the container cannot be seen.
         """
+        if shutil.which("docker") is None:
+            return False
         _ask_daemon()
         ran = self.pid() is not None
         self._remove()

@@ -16,8 +16,8 @@ from tidemill_cli.local.process import PORT, Emulator, LocalStackEmulator, about
 from tidemill_cli.stack import STACK_NAME, Stack, StackError, project_root
 
 EMULATORS: Mapping[str, type[Emulator]] = {kind.name: kind for kind in (Emulator, LocalStackEmulator, DockerEmulator)}
-#: What the image without a licence calls itself.
-OPEN_EDITION = "community"
+#: What LocalStack without a licence calls itself in an image, and anywhere else.
+OPEN_EDITION, UNKNOWN_EDITION = "community", "unknown"
 #: A stack in one of these states is what was deployed last.
 CURRENT = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
 #: One in these was never there.
@@ -151,14 +151,21 @@ class LocalStack:
         return Up(stack, started, deployed=True)
 
     def _in_containers(self, endpoint: str, say: Callable[[str], None]) -> bool:
-        """Whether an endpoint is LocalStack in a container, so that its functions are in containers, too."""
+        """Whether an endpoint is LocalStack in an image of its own, so that its functions are in containers, too.
+
+        The edition is read from the image. LocalStack as a package on a machine knows none, even if it believes that
+        the machine is a container.
+        """
         told = about(endpoint)
-        if told.get("is_docker") and told.get("edition") == OPEN_EDITION:
+        edition = told.get("edition", UNKNOWN_EDITION)
+        if not told.get("is_docker") or edition == UNKNOWN_EDITION:
+            return False
+        if edition == OPEN_EDITION:
             say(
                 "warning: the open LocalStack puts no layers into functions, and ours are in layers; "
                 "`tidemill up --emulator localstack --docker` starts one that does"
             )
-        return bool(told.get("is_docker"))
+        return True
 
     def choose(self, name: str | None) -> None:
         """Take an emulator from now on; None leaves the choice as it is.

@@ -148,6 +148,7 @@ def test_without_docker_the_way_out_is_named(emulator, monkeypatch, tmp_path):
     with monkeypatch.context() as without:
         without.setenv("PATH", str(tmp_path))
         assert emulator.running() is None
+        assert not emulator.stop()
         with pytest.raises(StackError, match=r"no docker command on the PATH: install Docker.*needs no Docker"):
             emulator.start(free_port())
 

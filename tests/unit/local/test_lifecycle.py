@@ -149,6 +149,7 @@ def endpoint():
         (None, False, False),
         ([], False, False),
         ({"edition": "community", "is_docker": False}, False, False),
+        ({"edition": "unknown", "is_docker": True}, False, False),
         ({"edition": "community", "is_docker": True}, True, True),
         ({"edition": "pro", "is_docker": True}, True, False),
     ],
