@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import platform
 import shlex
 import subprocess
 import time
@@ -35,9 +36,22 @@ DELETE_SECONDS = 60.0
 LAYERS_SWITCH = "TIDEMILL_LAYERS"
 
 
-def layers() -> str:
+#: Architecture of functions -> what processors of that kind are called.
+MACHINES = {"x86_64": ("x86_64", "amd64"), "arm64": ("arm64", "aarch64")}
+#: The template's parameters that say what its functions run on.
+ARCHITECTURES = ("ControlArchitecture", "DataArchitecture", "ServingArchitecture", "TrainArchitecture")
+
+
+def layers(in_containers: bool) -> str:
     """Which third-party layers are built. Empty ones do where functions run in the project's environment."""
-    return os.environ.get(LAYERS_SWITCH, "empty")
+    return os.environ.get(LAYERS_SWITCH, "real" if in_containers else "empty")
+
+
+def architectures() -> dict[str, str]:
+    """The parameters by which functions in containers are for this machine's processor."""
+    machine = platform.machine().lower()
+    own = next((name for name, known in MACHINES.items() if machine in known), None)
+    return dict.fromkeys(ARCHITECTURES, own) if own else {}
 
 
 @dataclass(frozen=True)
@@ -54,16 +68,19 @@ class Deployment:
         folder for what was built and for SAM CLI's log
     parameters
         template parameters on top of those in samconfig.toml's environment `local`
+    in_containers
+        whether functions run in containers, where all they have comes with them
     """
 
     root: Path
     stack: Stack
     state: Path
     parameters: Mapping[str, str]
+    in_containers: bool = False
 
     def fingerprint(self) -> str:
         """A digest of everything that the deployment is made from; compiled Python is left out."""
-        settings = (self.stack.endpoint, sorted(self.parameters.items()), layers())
+        settings = (self.stack.endpoint, sorted(self.parameters.items()), layers(self.in_containers))
         digest = hashlib.sha256(repr(settings).encode())
         for path in _files(self.root):
             digest.update(f"\0{path.relative_to(self.root)}\0".encode())
@@ -82,7 +99,8 @@ class Deployment:
             say("removing the stack of a deployment that failed")
             self._delete()
         build = self.state / "build"
-        say("building functions and layers")
+        real = layers(self.in_containers) != "empty"
+        say("building functions and layers" + (", with the packages of each" if real else ""))
         self._sam("build", "--template", self.root / "template.yaml", "--build-dir", build)
         with contextlib.suppress(self.stack.client("s3").exceptions.BucketAlreadyOwnedByYou):
             self.stack.client("s3").create_bucket(Bucket=DEPLOY_BUCKET)
@@ -144,7 +162,9 @@ class Deployment:
             "SAM_CLI_TELEMETRY": "0",
             "SAM_CLI_POLL_DELAY": POLL_SECONDS,
             "__SAM_CLI_APP_DIR": str(self.state / "sam"),
-            LAYERS_SWITCH: layers(),
+            LAYERS_SWITCH: layers(self.in_containers),
+            # Their Makefiles read which processor the real layers are for: `sam build` does not tell them.
+            **{name: self.parameters[name] for name in ARCHITECTURES if name in self.parameters},
         }
 
     def configured_parameters(self) -> dict[str, str]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tidemill_cli.local.deployment import FAILED_CREATION, Deployment
-from tidemill_cli.local.process import EMULATORS, PORT, Emulator, answers, free_port, is_free
+from tidemill_cli.local.deployment import FAILED_CREATION, Deployment, architectures
+from tidemill_cli.local.docker import DockerEmulator
+from tidemill_cli.local.process import PORT, Emulator, LocalStackEmulator, about, answers, free_port, is_free
 from tidemill_cli.stack import STACK_NAME, Stack, StackError, project_root
 
+EMULATORS: Mapping[str, type[Emulator]] = {kind.name: kind for kind in (Emulator, LocalStackEmulator, DockerEmulator)}
+#: What LocalStack without a licence calls itself in an image, and anywhere else.
+OPEN_EDITION, UNKNOWN_EDITION = "community", "unknown"
 #: A stack in one of these states is what was deployed last.
 CURRENT = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
 #: One in these was never there.
@@ -40,6 +44,8 @@ class Record:
         when that was, UTC
     emulator
         which one it is, a key of EMULATORS, when it is our own
+    in_containers
+        whether the functions run in containers
     """
 
     endpoint: str
@@ -49,6 +55,7 @@ class Record:
     fingerprint: str | None = None
     deployed_at: str | None = None
     emulator: str = Emulator.name
+    in_containers: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,12 +131,15 @@ class LocalStack:
                 say(f"{self.emulator.name} does not enforce IAM: every function may do everything")
                 enforce_iam = False
             own, (endpoint, started) = True, self.start(before, port, enforce_iam, say)
+            in_containers = self.emulator.in_containers
         else:
-            own, started = False, False
+            own, started, in_containers = False, False, self._in_containers(endpoint, say)
         stack = Stack.connect(endpoint, self.stack_name)
-        deployment = self._deployment(stack)
+        deployment = self._deployment(stack, in_containers)
         fingerprint = deployment.fingerprint()
-        record = Record(endpoint, own, enforce_iam, self.stack_name, emulator=self.emulator.name)
+        record = Record(
+            endpoint, own, enforce_iam, self.stack_name, emulator=self.emulator.name, in_containers=in_containers
+        )
         if before is not None and replace(before, fingerprint=None, deployed_at=None) == record:
             record = before
         if record.fingerprint == fingerprint and stack.status() in CURRENT:
@@ -139,6 +149,23 @@ class LocalStack:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._write(replace(record, fingerprint=fingerprint, deployed_at=now))
         return Up(stack, started, deployed=True)
+
+    def _in_containers(self, endpoint: str, say: Callable[[str], None]) -> bool:
+        """Whether an endpoint is LocalStack in an image of its own, so that its functions are in containers, too.
+
+        The edition is read from the image. LocalStack as a package on a machine knows none, even if it believes that
+        the machine is a container.
+        """
+        told = about(endpoint)
+        edition = told.get("edition", UNKNOWN_EDITION)
+        if not told.get("is_docker") or edition == UNKNOWN_EDITION:
+            return False
+        if edition == OPEN_EDITION:
+            say(
+                "warning: the open LocalStack puts no layers into functions, and ours are in layers; "
+                "`tidemill up --emulator localstack --docker` starts one that does"
+            )
+        return True
 
     def choose(self, name: str | None) -> None:
         """Take an emulator from now on; None leaves the choice as it is.
@@ -150,12 +177,12 @@ class LocalStack:
         """
         if name in (None, self.emulator.name):
             return
-        if self.emulator.pid() is not None:
+        if self.emulator.running():
             raise StackError(f"the emulator {self.emulator.name} runs already: `tidemill down` first")
         self.emulator = EMULATORS[name](self.state)
 
     def down(self, wipe: bool = False) -> bool:
-        """Stop the emulator and every function's process; with `wipe` forget all data too.
+        """Stop the emulator and every function's process or container; with `wipe` forget all data too.
 
         Returns
         -------
@@ -174,40 +201,39 @@ class LocalStack:
         if record is None:
             return False
         stack = Stack.connect(record.endpoint, record.stack_name)
-        return self._deployment(stack).fingerprint() == record.fingerprint
+        return self._deployment(stack, record.in_containers).fingerprint() == record.fingerprint
 
     def start(
         self, before: Record | None, port: int | None, enforce_iam: bool, say: Callable[[str], None]
     ) -> tuple[str, bool]:
         """The emulator's endpoint, and whether it had to be started."""
-        pid = self.emulator.pid()
+        running = self.emulator.running()
         earlier = before.endpoint if before is not None and before.own else None
-        if pid is not None:
+        if running:
             if before is None or earlier is None:
-                raise StackError(
-                    f"an emulator runs (process {pid}) that nothing is known about: `tidemill down` ends it"
-                )
+                raise StackError(f"an emulator runs ({running}) that nothing is known about: {self.emulator.ended_by}")
             if port not in (None, _port(before.endpoint)) or enforce_iam != before.enforce_iam:
                 raise StackError(f"the emulator runs already at {earlier}, with other options: `tidemill down` first")
             if not answers(earlier):
-                raise StackError(f"the emulator (process {pid}) does not answer at {earlier}: `tidemill down` ends it")
+                raise StackError(f"the emulator ({running}) does not answer at {earlier}: `tidemill down` ends it")
             return earlier, False
         if port is None:
             wanted = _port(earlier) if earlier else PORT
             port = wanted if is_free(wanted) else free_port()
         kept = self.emulator.keeps_data and self.emulator.data.is_dir()
         say("starting the emulator")
-        endpoint = self.emulator.start(port, enforce_iam)
+        endpoint = self.emulator.start(port, enforce_iam, say)
         if kept and not _holds_a_stack(endpoint):
             # The emulator or the machine was cut off before the first deployment had been saved; what is there now
             # would be in the way of another.
             self.emulator.stop()
             say(f"no stack is in the data that was kept: it is now in {self.emulator.set_aside()}")
-            self.emulator.start(port, enforce_iam)
+            self.emulator.start(port, enforce_iam, say)
         return endpoint, True
 
-    def _deployment(self, stack: Stack) -> Deployment:
-        return Deployment(self.root, stack, self.state, {"LocalEndpoint": str(stack.endpoint)})
+    def _deployment(self, stack: Stack, in_containers: bool) -> Deployment:
+        parameters = {"LocalEndpoint": str(stack.endpoint), **(architectures() if in_containers else {})}
+        return Deployment(self.root, stack, self.state, parameters, in_containers)
 
     def _write(self, record: Record) -> None:
         partial = self.state / "stack.json.partial"

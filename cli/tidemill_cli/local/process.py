@@ -6,6 +6,7 @@ Everything it keeps is in one folder, the state: `emulator.lock` (held while it 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -15,10 +16,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tidemill_cli.local import execution, lock
 from tidemill_cli.stack import StackError, project_root
@@ -30,6 +31,10 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 LOG_TAIL = 15
 POLL = 0.05
+
+
+def silently(line: str) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class Emulator:
         whether it can deny what a role does not allow
     keeps_data
         whether anything outlives a stop
+    in_containers
+        whether it and the functions run in containers
     """
 
     state: Path
@@ -56,6 +63,7 @@ class Emulator:
     setup: ClassVar[str] = "make setup"
     enforces_iam: ClassVar[bool] = True
     keeps_data: ClassVar[bool] = True
+    in_containers: ClassVar[bool] = False
 
     @property
     def log(self) -> Path:
@@ -76,7 +84,22 @@ class Emulator:
         """The process id when it runs. It is surely ours: only the running emulator holds the lock."""
         return lock.holder(self.state / "emulator.lock")
 
-    def start(self, port: int, enforce_iam: bool = True) -> str:
+    def running(self) -> str | None:
+        """What of it runs, such as `process 11`; None when nothing does."""
+        pid = self.pid()
+        return None if pid is None else f"process {pid}"
+
+    @property
+    def ended_by(self) -> str:
+        """What ends it when there is no record of it."""
+        return "`tidemill down` ends it"
+
+    @property
+    def log_shown_by(self) -> str:
+        """Where to read what it printed."""
+        return str(self.log)
+
+    def start(self, port: int, enforce_iam: bool = True, say: Callable[[str], None] = silently) -> str:  # noqa: ARG002
         """Start it and wait until it answers.
 
         Parameters
@@ -85,6 +108,8 @@ class Emulator:
             on the loopback interface
         enforce_iam
             whether a missing permission fails, as on AWS
+        say
+            takes one line of progress, where more is to be done than to start it
 
         Returns
         -------
@@ -97,8 +122,7 @@ class Emulator:
         """
         if not self.interpreter.exists():
             raise StackError(f"the emulator is not installed ({self.interpreter} is missing): run `{self.setup}`")
-        if not is_free(port):
-            raise StackError(f"port {port} is taken: give another by --port, or none to take a free one")
+        refuse_taken(port)
         temporary = self.state / "tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
@@ -237,9 +261,6 @@ class LocalStackEmulator(Emulator):
         }
 
 
-EMULATORS: Mapping[str, type[Emulator]] = {kind.name: kind for kind in (Emulator, LocalStackEmulator)}
-
-
 def answers(endpoint: str) -> bool:
     """Whether the emulator at this endpoint is well: each of them has LocalStack's address for that."""
     try:
@@ -247,6 +268,22 @@ def answers(endpoint: str) -> bool:
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
+
+
+def about(endpoint: str) -> dict[str, Any]:
+    """What LocalStack tells of itself: `version`, `edition`, `is_docker`, ...; nothing where another thing answers."""
+    try:
+        with urllib.request.urlopen(f"{endpoint}/_localstack/info", timeout=5) as answer:  # noqa: S310  # as above
+            told = json.loads(answer.read())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def refuse_taken(port: int) -> None:
+    """Raise StackError where something listens at a port of the loopback interface."""
+    if not is_free(port):
+        raise StackError(f"port {port} is taken: give another by --port, or none to take a free one")
 
 
 def is_free(port: int) -> bool:

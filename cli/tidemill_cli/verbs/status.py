@@ -39,6 +39,10 @@ class Report:
         whether the endpoint answers
     pid
         of the emulator, None when it does not run or is not ours
+    emulator
+        the same in words, such as `process 11` or a container
+    log
+        the file or the command that shows what it printed
     stack_status
         CloudFormation's word, None when the stack is not deployed
     current
@@ -50,6 +54,7 @@ class Report:
     running: bool
     endpoint: str | None
     pid: int | None
+    emulator: str | None
     log: str | None
     stack: str
     stack_status: str | None
@@ -99,6 +104,7 @@ def _report(session: Session) -> Report:
         "running": False,
         "endpoint": None,
         "pid": None,
+        "emulator": None,
         "log": None,
         "stack": session.stack_name,
         "stack_status": None,
@@ -115,7 +121,8 @@ def _report(session: Session) -> Report:
         if record is not None and record.endpoint == stack.endpoint:
             known["current"] = local.is_current()
             if record.own:
-                known.update(pid=local.emulator.pid(), log=str(local.emulator.log))
+                emulator = local.emulator
+                known.update(pid=emulator.pid(), emulator=emulator.running(), log=emulator.log_shown_by)
         known["stack_status"] = stack.status()
         known["running"] = True
         known["api"], known["bucket"] = session.output("ApiUrl"), session.data_bucket
@@ -153,7 +160,7 @@ def _show(report: Report) -> None:
     where: list[tuple[str, str]] = [
         ("running", "yes" if report.running else "no"),
         ("endpoint", report.endpoint or "-"),
-        ("process", f"{report.pid}, its log is {report.log}" if report.pid else "-"),
+        ("emulator", f"{report.emulator}, its log is {report.log}" if report.emulator else "-"),
         ("stack", stack),
         ("API", report.api or "-"),
         ("bucket", report.bucket or "-"),

@@ -16,6 +16,7 @@ from tidemill_cli.session import Session, pass_session
     type=click.Choice(["ministack", "localstack"]),
     help="What runs the stack; localstack needs `make localstack` once. [default: the one before, or ministack]",
 )
+@click.option("--docker", is_flag=True, help="Run localstack in its official image, and functions in containers.")
 @click.option(
     "--enforce-iam/--no-enforce-iam",
     default=True,
@@ -23,7 +24,7 @@ from tidemill_cli.session import Session, pass_session
     help="Deny what a function's role does not allow, as AWS does. Not on localstack.",
 )
 @pass_session
-def command(session: Session, port: int | None, emulator: str | None, enforce_iam: bool) -> None:
+def command(session: Session, port: int | None, emulator: str | None, docker: bool, enforce_iam: bool) -> None:
     """Start the emulator on this machine and deploy template.yaml to it with SAM CLI.
 
     What runs is left running, and what has not changed is not deployed again, so that it can be
@@ -34,11 +35,25 @@ def command(session: Session, port: int | None, emulator: str | None, enforce_ia
       tidemill up
       tidemill up --port 5000
       tidemill up --emulator localstack
+      tidemill up --emulator localstack --docker
       tidemill up --endpoint http://127.0.0.1:4566   # an AWS-compatible endpoint that runs already
     """
-    if emulator and session.endpoint:
-        raise click.UsageError("--emulator starts one and --endpoint names one that runs already: give one of them")
-    start(session, port, enforce_iam, emulator)
+    if (emulator or docker) and session.endpoint:
+        option = "--emulator" if emulator else "--docker"
+        raise click.UsageError(f"{option} starts one and --endpoint names one that runs already: give one of them")
+    start(session, port, enforce_iam, _in_docker(emulator) if docker else emulator)
+
+
+def _in_docker(emulator: str | None) -> str:
+    """The emulator that --docker means. Raises UsageError when the one named, or else recorded, is no LocalStack."""
+    from tidemill_cli.local.docker import DockerEmulator
+    from tidemill_cli.local.lifecycle import LocalStack
+    from tidemill_cli.local.process import LocalStackEmulator
+    from tidemill_cli.stack import state_dir
+
+    if (emulator or LocalStack(state_dir()).emulator.name) not in (LocalStackEmulator.name, DockerEmulator.name):
+        raise click.UsageError("--docker is for LocalStack: tidemill up --emulator localstack --docker")
+    return DockerEmulator.name
 
 
 def start(session: Session, port: int | None = None, enforce_iam: bool = True, emulator: str | None = None) -> None:

@@ -1,1 +1,1 @@
-"""What LocalStack needs to run a stack without Docker and without downloads."""
+"""What LocalStack needs to run a stack without Docker and without downloads, and with Docker to use layers."""

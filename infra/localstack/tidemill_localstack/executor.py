@@ -13,7 +13,6 @@ import threading
 import time
 from pathlib import Path
 
-from localstack.services.lambda_.invocation import execution_environment
 from localstack.services.lambda_.invocation.lambda_models import ArchiveCode, FunctionVersion, InvocationResult
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
@@ -122,17 +121,6 @@ class ProcessExecutor(RuntimeExecutor):
     @classmethod
     def cleanup_version(cls, function_version: FunctionVersion) -> None:
         """Nothing: LocalStack removes the code itself."""
-
-
-def install() -> None:
-    """Make LocalStack log to the group that the function names; it logs to the group of the function's name always."""
-    default = execution_environment.ExecutionEnvironment.get_log_group_name
-
-    def get_log_group_name(environment: execution_environment.ExecutionEnvironment) -> str:
-        settings = environment.function_version.config.logging_config or {}
-        return str(settings.get("LogGroup") or default(environment))
-
-    execution_environment.ExecutionEnvironment.get_log_group_name = get_log_group_name
 
 
 def stop() -> None:

@@ -13,28 +13,11 @@ VERSION = "4.14.0"
 INTERPRETER = "TIDEMILL_PYTHON"
 PRIVATE_NAMES: Mapping[str, tuple[str, ...]] = {
     "werkzeug.wrappers:Request": ("want_form_data_parsed",),
-    "localstack.services.cloudformation.engine.v2.change_set_model_preproc": ("PreprocEntityDelta",),
-    "localstack.services.cloudformation.engine.v2.change_set_model_transform:ChangeSetModelTransform": (
-        "_resolve_reference",
-    ),
-    "localstack.services.cloudformation.engine.validations": ("ValidationError",),
-    "localstack.services.lambda_.invocation.execution_environment": ("ExecutionEnvironment",),
-    "localstack.services.lambda_.invocation.execution_environment:ExecutionEnvironment": (
-        "get_log_group_name",
-        "get_log_stream_name",
-    ),
     "localstack.services.lambda_.invocation.lambda_models": ("FunctionVersion", "InvocationResult"),
     "localstack.services.lambda_.invocation.plugins": ("RuntimeExecutorPlugin",),
     "localstack.services.lambda_.invocation.runtime_executor": ("RuntimeExecutor",),
     "localstack.services.moto": ("MotoFallbackDispatcher",),
-    "localstack.services.stepfunctions.resource_providers.aws_stepfunctions_statemachine": ("_apply_substitutions",),
-    "localstack.services.stepfunctions.asl.eval.states": ("encode_jsonata_variable_declarations",),
-    "localstack.services.stepfunctions.asl.eval.variable_store": ("encode_jsonata_variable_declarations",),
-    "localstack.services.stepfunctions.asl.jsonata.jsonata": (
-        "JSONataException",
-        "_eval_jsonata",
-        "encode_jsonata_variable_declarations",
-    ),
+    "localstack.services.stepfunctions.asl.jsonata.jsonata": ("JSONataException", "_eval_jsonata"),
 }
 
 

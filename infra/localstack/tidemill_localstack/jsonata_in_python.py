@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from jsonata import Jsonata
-from localstack.services.stepfunctions.asl.eval import states, variable_store
 from localstack.services.stepfunctions.asl.jsonata import jsonata
-from localstack.services.stepfunctions.asl.utils.encoding import to_json_str
 
 
 def install() -> None:
-    """Replace the evaluation, and the writing of variables, which forgets to escape texts."""
+    """Replace the evaluation."""
     jsonata._eval_jsonata = evaluate
-    for module in (jsonata, states, variable_store):
-        module.encode_jsonata_variable_declarations = declarations
 
 
 def evaluate(expression: str) -> Any:
@@ -32,8 +27,3 @@ def evaluate(expression: str) -> Any:
     except Exception as error:
         raise jsonata.JSONataException("UNKNOWN", str(error)) from error
     return json.loads(json.dumps(value))
-
-
-def declarations(bindings: Mapping[str, Any]) -> str:
-    """Assignments of values to variables, to stand before an expression."""
-    return "".join(f"{name}:={to_json_str(value)};" for name, value in bindings.items())

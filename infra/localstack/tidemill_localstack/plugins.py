@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from localstack import config
 from localstack.runtime import hooks
+from localstack.services.lambda_ import hooks as function_hooks
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.plugins import Service, aws_provider
 
 if TYPE_CHECKING:
+    from localstack.services.lambda_.invocation.docker_runtime_executor import LambdaContainerConfiguration
+    from localstack.services.lambda_.invocation.lambda_models import FunctionVersion
+
     from tidemill_localstack.executor import ProcessExecutor
 
 NAME = "process"
@@ -52,17 +56,14 @@ def dynamodbstreams() -> Service:
 
 @hooks.on_infra_start(priority=100, should_load=_is_chosen)
 def start() -> None:
-    """Refuse what this was not made for, and put the replacements in place; raised errors end LocalStack's start."""
+    """Refuse what this was not made for, and put JSONata in place; raised errors end LocalStack's start."""
     from tidemill_localstack import expectations
 
     expectations.check()
 
-    from tidemill_localstack import api_bodies, executor, jsonata_in_python, templates
+    from tidemill_localstack import jsonata_in_python
 
-    api_bodies.install()
-    executor.install()
     jsonata_in_python.install()
-    templates.install()
 
 
 @hooks.on_infra_shutdown(should_load=_is_chosen)
@@ -71,3 +72,27 @@ def stop() -> None:
     from tidemill_localstack import executor
 
     executor.stop()
+
+
+@hooks.on_infra_start()
+def keep_api_bodies() -> None:
+    """Let bodies of requests to APIs be what was sent."""
+    from tidemill_localstack import api_bodies
+
+    api_bodies.install()
+
+
+@function_hooks.prepare_docker_executor()
+def unpack_layers(version: FunctionVersion) -> None:
+    """Where functions run in containers: when one is made."""
+    from tidemill_localstack import layers
+
+    layers.unpack(version)
+
+
+@function_hooks.start_docker_executor()
+def add_layers(container: LambdaContainerConfiguration, version: FunctionVersion) -> None:
+    """Where functions run in containers: before one starts."""
+    from tidemill_localstack import layers
+
+    layers.add(container, version)

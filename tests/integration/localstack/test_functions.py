@@ -156,14 +156,14 @@ def test_an_answer_may_have_the_size_that_lambda_allows_and_no_more(here, functi
     assert here.call(name, MAX_ANSWER - 1).value["errorType"] == "Function.ResponseSizeTooLarge"
 
 
-def test_every_line_reaches_the_log_group_that_the_function_names(here, function):
-    name = function("def handler(event, context):\n    print('hello')\n", LoggingConfig={"LogGroup": "/of/my/own"})
+def test_every_line_reaches_the_log_group_of_the_functions_name(here, function):
+    name = function("def handler(event, context):\n    print('hello')\n")
     here.call(name)
     logs = here.client("logs")
 
     def lines() -> list[str]:
-        groups = logs.describe_log_groups(logGroupNamePrefix="/of/my/own")["logGroups"]
-        events = logs.filter_log_events(logGroupName="/of/my/own")["events"] if groups else []
+        groups = logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}")["logGroups"]
+        events = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"] if groups else []
         return [event["message"].strip() for event in events]
 
     eventually(lines)

@@ -16,13 +16,13 @@ STATES = {
     "States": {
         "Keep": {
             "Type": "Pass",
-            "Assign": {"said": "{% $states.input.text %}", "numbers": "{% $states.input.numbers %}"},
+            "Assign": {"kept": "{% {'said': $states.input.text, 'numbers': $states.input.numbers} %}"},
             "Next": "Call",
         },
         "Call": {
             "Type": "Task",
             "Resource": "arn:aws:states:::lambda:invoke",
-            "Arguments": {"FunctionName": "{% $states.input.function %}", "Payload": {"do": "{% $said %}"}},
+            "Arguments": {"FunctionName": "{% $states.input.function %}", "Payload": {"do": "{% $kept.said %}"}},
             "Output": "{% $states.result.Payload %}",
             "Catch": [
                 {"ErrorEquals": ["Tired"], "Output": {"caught": "{% $states.errorOutput.Error %}"}, "Next": "Sum"}
@@ -32,9 +32,9 @@ STATES = {
         "Sum": {
             "Type": "Pass",
             "Output": {
-                "said": "{% $said %}",
-                "sum": "{% $sum($numbers) %}",
-                "large": "{% [$numbers[$ > 1]] %}",
+                "said": "{% $kept.said %}",
+                "sum": "{% $sum($kept.numbers) %}",
+                "large": "{% [$kept.numbers[$ > 1]] %}",
                 "nothing": "{% $exists($states.input.no_such_field) %}",
                 "input": "{% $states.input %}",
             },

@@ -76,16 +76,17 @@ def of_type(resources: dict[str, Json], kind: str) -> dict[str, Json]:
 def substitutions(template: Json, machine: str) -> dict[str, str]:
     """The values of a state machine's placeholders; an ARN where a function is meant."""
     declared = template["Resources"][f"{machine.capitalize()}StateMachine"]["Properties"]["DefinitionSubstitutions"]
+    parameters = template["Parameters"]
     values = {}
     for name, value in declared.items():
         if "Fn::GetAtt" in value:
             values[name] = f"arn:aws:lambda:us-east-1:123456789012:function:{value['Fn::GetAtt'].removesuffix('.Arn')}"
+        elif "Fn::Sub" in value:
+            values[name] = re.sub(r"\$\{(\w+)\}", lambda found: str(parameters[found[1]]["Default"]), value["Fn::Sub"])
         elif value["Ref"] == "AWS::Partition":
             values[name] = "aws"
-        elif value["Ref"].endswith("StateMachine"):
-            values[name] = f"arn:aws:states:us-east-1:123456789012:stateMachine:{value['Ref']}"
         else:
-            values[name] = str(template["Parameters"][value["Ref"]]["Default"])
+            values[name] = f"arn:aws:states:us-east-1:123456789012:stateMachine:{value['Ref']}"
     return values
 
 

@@ -3,6 +3,9 @@
 Two kinds of callers cannot send one: Prometheus, and who follows a link. What they send is looked at in code.
 """
 
+import json
+import re
+
 import pytest
 
 from .conftest import ROOT, Json, load_module, of_type
@@ -47,7 +50,15 @@ def test_the_usage_plan_limits_rate_and_quota(resources: dict[str, Json]) -> Non
     (plan,) = of_type(resources, "AWS::ApiGateway::UsagePlan").values()
     assert plan["Throttle"] == {"RateLimit": {"Ref": "ApiRequestsPerSecond"}, "BurstLimit": {"Ref": "ApiBurst"}}
     assert plan["Quota"] == {"Limit": {"Ref": "ApiRequestsPerDay"}, "Period": "DAY"}
-    (stage,) = (name for name, r in resources.items() if r["Type"] == "AWS::ApiGateway::Stage")
-    assert plan["ApiStages"] == [{"ApiId": {"Ref": "Api"}, "Stage": {"Ref": stage}}]
+    (stage,) = of_type(resources, "AWS::ApiGateway::Stage").values()
+    assert plan["ApiStages"] == [{"ApiId": {"Ref": "Api"}, "Stage": stage["StageName"]}]
     (key,) = of_type(resources, "AWS::ApiGateway::UsagePlanKey").values()
     assert key == {"KeyId": {"Ref": "ApiKey"}, "KeyType": "API_KEY", "UsagePlanId": {"Ref": "UsagePlan"}}
+
+
+def test_the_stage_has_one_name_and_the_usage_plan_waits_for_it(template: Json, resources: dict[str, Json]) -> None:
+    (stage,) = (name for name, r in resources.items() if r["Type"] == "AWS::ApiGateway::Stage")
+    assert resources["UsagePlan"]["DependsOn"] == stage
+    addresses = re.findall(r"(?:URLSuffix\}|execute-api/\$\{Api\})/([^\"]+)\"", json.dumps(template))
+    assert len(addresses) == 6
+    assert set(addresses) == {resources[stage]["Properties"]["StageName"]}

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from tidemill_cli.local.deployment import Deployment
+from tidemill_cli.local.deployment import Deployment, architectures
 from tidemill_cli.stack import Stack
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -50,6 +56,38 @@ def test_the_switch_for_layers_changes_the_fingerprint(root, monkeypatch):
     assert fingerprint(root) == before
     monkeypatch.setenv("TIDEMILL_LAYERS", "real")
     assert fingerprint(root) != before
+
+
+def in_containers(root, **parameters):
+    return Deployment(root, Stack("s", "us-east-1", "http://127.0.0.1:1"), root, parameters, in_containers=True)
+
+
+def test_functions_in_containers_have_the_real_layers_unless_told_otherwise(root, monkeypatch):
+    monkeypatch.delenv("TIDEMILL_LAYERS", raising=False)
+    assert in_containers(root).environment()["TIDEMILL_LAYERS"] == "real"
+    assert replace(in_containers(root), in_containers=False).environment()["TIDEMILL_LAYERS"] == "empty"
+    assert in_containers(root).fingerprint() != replace(in_containers(root), in_containers=False).fingerprint()
+    monkeypatch.setenv("TIDEMILL_LAYERS", "empty")
+    assert in_containers(root).environment()["TIDEMILL_LAYERS"] == "empty"
+
+
+@pytest.mark.parametrize(
+    ("machine", "expected"), [("x86_64", "x86_64"), ("AMD64", "x86_64"), ("aarch64", "arm64"), ("arm64", "arm64")]
+)
+def test_functions_in_containers_are_for_this_processor_and_so_are_their_layers(root, monkeypatch, machine, expected):
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    template = (ROOT / "template.yaml").read_text()
+    parameters = set(re.findall(r"^  (\w+Architecture):$", template, re.MULTILINE))
+    assert architectures() == dict.fromkeys(parameters, expected)
+    environment = in_containers(root, **architectures()).environment()
+    for makefile in (ROOT / "layers").glob("*/Makefile"):
+        for name in re.findall(r"^(\w+) \?= ", makefile.read_text(), re.MULTILINE):
+            assert environment[name] == expected
+
+
+def test_of_another_processor_nothing_is_said(monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    assert architectures() == {}
 
 
 @pytest.mark.parametrize("written", ['["A=1", "B=two words"]', '"A=1 B=\\"two words\\""'])

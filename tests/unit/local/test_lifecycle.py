@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pytest
 
+from tidemill_cli.local.deployment import Deployment
 from tidemill_cli.local.lifecycle import LocalStack, Record
-from tidemill_cli.stack import StackError
+from tidemill_cli.stack import Stack, StackError
 
 HERE = "http://127.0.0.1:4566"
 
@@ -15,16 +18,17 @@ class Emulator:
 
     name = "ministack"
     keeps_data = True
+    ended_by = "`tidemill down` ends it"
 
     def __init__(self, state, pid=None):
         self.data = state / "data"
-        self.running = pid
+        self.process = pid
         self.started: list[tuple[int, bool]] = []
 
-    def pid(self):
-        return self.running
+    def running(self):
+        return self.process and f"process {self.process}"
 
-    def start(self, port, enforce_iam=True):
+    def start(self, port, enforce_iam, say):
         self.started.append((port, enforce_iam))
         return f"http://127.0.0.1:{port}"
 
@@ -102,6 +106,72 @@ def test_another_emulator_than_the_one_that_runs_is_an_error(tmp_path):
     stack.choose("ministack")
     with pytest.raises(StackError, match="ministack runs already: `tidemill down` first"):
         stack.choose("localstack")
+
+
+def test_localstack_with_docker_is_another_emulator_than_without(tmp_path):
+    stack = local(tmp_path, recorded(emulator="localstack"))
+    stack.choose("localstack-docker")
+    assert stack.emulator.in_containers
+    stack.choose(None)
+    assert stack.emulator.in_containers
+    (tmp_path / "stack.json").write_text(json.dumps(recorded(emulator="localstack-docker", in_containers=True)))
+    assert LocalStack(tmp_path).emulator.in_containers
+
+
+@pytest.fixture
+def endpoint():
+    """Makes endpoints that answer /_localstack/info with a document, or with nothing."""
+    servers = []
+
+    def make(document):
+        class Info(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200 if document and self.path == "/_localstack/info" else 404)
+                self.end_headers()
+                self.wfile.write(json.dumps(document).encode())
+
+            def log_message(self, *_):
+                pass
+
+        servers.append(HTTPServer(("127.0.0.1", 0), Info))
+        Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
+
+    yield make
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("told", "in_containers", "warned"),
+    [
+        (None, False, False),
+        ([], False, False),
+        ({"edition": "community", "is_docker": False}, False, False),
+        ({"edition": "unknown", "is_docker": True}, False, False),
+        ({"edition": "community", "is_docker": True}, True, True),
+        ({"edition": "pro", "is_docker": True}, True, False),
+    ],
+)
+def test_an_endpoint_in_docker_gets_all_that_functions_in_containers_need(
+    tmp_path, monkeypatch, endpoint, told, in_containers, warned
+):
+    deployed = []
+    monkeypatch.delenv("TIDEMILL_LAYERS", raising=False)
+    monkeypatch.setattr(Stack, "status", lambda _: None)
+    monkeypatch.setattr(Deployment, "run", lambda deployment, say: deployed.append(deployment))
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    said: list[str] = []
+    stack = LocalStack(tmp_path)
+    stack.up(said.append, endpoint=endpoint(told))
+    (deployment,) = deployed
+    assert deployment.environment()["TIDEMILL_LAYERS"] == ("real" if in_containers else "empty")
+    assert deployment.parameters.get("TrainArchitecture") == ("x86_64" if in_containers else None)
+    assert [line for line in said if "puts no layers into functions" in line] == said
+    assert bool(said) == warned
+    assert stack.record().in_containers == in_containers
+    assert stack.is_current()
 
 
 def test_an_emulator_that_hangs_or_is_unknown_is_an_error(tmp_path, ports, monkeypatch):
