@@ -26,10 +26,11 @@ from stack_start import seconds
 
 from tidemill_cli import churn_generator, example_tables
 from tidemill_cli.local.lifecycle import LocalStack
-from tidemill_cli.local.process import EMULATORS, free_port
+from tidemill_cli.local.process import Emulator, LocalStackEmulator, free_port
 from tidemill_cli.stack import Stack
 from tidemill_cli.verbs.demo import CUSTOMER
 
+EMULATORS = (Emulator.name, LocalStackEmulator.name)
 ROUNDS = 3
 PREDICTIONS = 100
 #: Rows of the table that is scored.

@@ -29,6 +29,9 @@ PORT = 4566
 START_SECONDS = 60.0
 #: A graceful stop writes the state of every service.
 STOP_SECONDS = 30.0
+INSTALL_SECONDS = 900.0
+#: What make sets for the make that it calls.
+MAKE_VARIABLES = frozenset({"MAKEFLAGS", "MAKELEVEL", "MFLAGS"})
 LOG_TAIL = 15
 POLL = 0.05
 
@@ -47,8 +50,6 @@ class Emulator:
         what `--emulator` calls it, and its environment in .venvs
     module
         what its interpreter runs, with the lock file as argument
-    setup
-        the command that installs it
     enforces_iam
         whether it can deny what a role does not allow
     keeps_data
@@ -60,7 +61,6 @@ class Emulator:
     state: Path
     name: ClassVar[str] = "ministack"
     module: ClassVar[str] = "tidemill_cli.local.emulator"
-    setup: ClassVar[str] = "make setup"
     enforces_iam: ClassVar[bool] = True
     keeps_data: ClassVar[bool] = True
     in_containers: ClassVar[bool] = False
@@ -99,7 +99,7 @@ class Emulator:
         """Where to read what it printed."""
         return str(self.log)
 
-    def start(self, port: int, enforce_iam: bool = True, say: Callable[[str], None] = silently) -> str:  # noqa: ARG002
+    def start(self, port: int, enforce_iam: bool = True, say: Callable[[str], None] = silently) -> str:
         """Start it and wait until it answers.
 
         Parameters
@@ -118,11 +118,11 @@ class Emulator:
         Raises
         ------
         StackError
-            set-up is missing, the port is taken, or it did not come up; the message has the log's end.
+            it cannot be installed, the port is taken, or it did not come up; the message has the log's end.
         """
-        if not self.interpreter.exists():
-            raise StackError(f"the emulator is not installed ({self.interpreter} is missing): run `{self.setup}`")
         refuse_taken(port)
+        if not self.interpreter.exists():
+            self.install(say)
         temporary = self.state / "tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
@@ -150,6 +150,39 @@ class Emulator:
                 )
             time.sleep(POLL)
         return endpoint
+
+    def install(self, say: Callable[[str], None]) -> None:
+        """Make its environment in .venvs, from the project's lock file.
+
+        Raises
+        ------
+        StackError
+            it cannot be made; the message says why.
+        """
+        command = ["make", "--no-print-directory", f".venvs/{self.name}/.ready"]
+        say(f"installing {self.name}, once: {' '.join(command)}")
+        # What a make around this one has told its children is not meant for this one.
+        environment = {name: value for name, value in os.environ.items() if name not in MAKE_VARIABLES}
+        try:
+            done = subprocess.run(
+                command,
+                cwd=project_root(),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=INSTALL_SECONDS,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            raise StackError(f"{self.name} is not installed, and there is no `make` to do it") from error
+        except subprocess.TimeoutExpired as error:
+            raise StackError(f"`{' '.join(command)}` did not end within {INSTALL_SECONDS:.0f} s") from error
+        if done.returncode or not self.interpreter.exists():
+            said = "\n".join(f"  {line}" for line in done.stdout.strip().splitlines()[-LOG_TAIL:])
+            raise StackError(f"{self.name} is not installed, and `{' '.join(command)}` failed:\n{said}")
 
     def stop(self) -> bool:
         """Stop it and every function's process, keeping the data.
@@ -242,7 +275,6 @@ class LocalStackEmulator(Emulator):
 
     name = "localstack"
     module = "tidemill_localstack"
-    setup = "make localstack"
     enforces_iam = False
     keeps_data = False
 

@@ -14,7 +14,7 @@ from tidemill_cli.session import Session, pass_session
 @click.option(
     "--emulator",
     type=click.Choice(["ministack", "localstack"]),
-    help="What runs the stack; localstack needs `make localstack` once. [default: the one before, or ministack]",
+    help="What runs the stack; localstack needs Python 3.13. [default: the one before, or ministack]",
 )
 @click.option("--docker", is_flag=True, help="Run localstack in its official image, and functions in containers.")
 @click.option(

@@ -128,6 +128,17 @@ def test_nothing_is_used_that_does_not_run_everywhere(definition: Json) -> None:
     assert "$hash" not in json.dumps(definition)
 
 
+#: What a variable may be: a document, or a count. LocalStack does not escape a variable that is a bare text.
+DOCUMENTS = {"{% $states.result %}", "{% $states.result.Payload %}", "{% $states.input.due %}"}
+
+
+def test_variables_hold_documents_and_counts(definition: Json) -> None:
+    for name, state in states(definition):
+        for place in (state, *state.get("Catch", ())):
+            for value in place.get("Assign", {}).values():
+                assert isinstance(value, int) or value in DOCUMENTS | {"{% $asked + 1 %}"}, name
+
+
 # --- time limits, retries, failures --------------------------------------------------------------
 
 

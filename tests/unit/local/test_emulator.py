@@ -8,7 +8,7 @@ import pytest
 
 from tidemill_cli.local import emulator
 from tidemill_cli.local.emulator import Archives
-from tidemill_cli.local.process import Emulator
+from tidemill_cli.local.process import Emulator, LocalStackEmulator, free_port
 from tidemill_cli.stack import StackError
 
 
@@ -53,10 +53,40 @@ def test_a_missing_private_name_is_named(monkeypatch):
         emulator.serve()
 
 
-def test_missing_set_up_is_named(monkeypatch, tmp_path):
+@pytest.fixture
+def checkout(monkeypatch, tmp_path):
+    """A checkout without any environment; takes what its Makefile does to make an emulator's."""
     monkeypatch.setattr("tidemill_cli.local.process.project_root", lambda: tmp_path)
-    with pytest.raises(StackError, match=r"emulator is not installed .* run `make setup`"):
-        Emulator(tmp_path).start(4566)
+
+    def write(*recipe):
+        lines = "".join(f"\t@{line}\n" for line in recipe)
+        (tmp_path / "Makefile").write_text(f"%/.ready:\n{lines}")
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize("kind", [Emulator, LocalStackEmulator])
+def test_what_is_not_installed_is_installed_and_said_so(checkout, monkeypatch, kind):
+    monkeypatch.setenv("MAKEFLAGS", "--no-such-option")
+    kind = kind(checkout("mkdir -p $(@D)/bin", "touch $(@D)/bin/python"))
+    said = []
+    kind.install(said.append)
+    assert kind.interpreter.exists()
+    assert said == [f"installing {kind.name}, once: make --no-print-directory .venvs/{kind.name}/.ready"]
+
+
+@pytest.mark.parametrize(("recipe", "reason"), [(("echo no Python 3.13; exit 1",), "no Python 3.13"), (("true",), "")])
+def test_what_cannot_be_installed_is_said_with_the_reason(checkout, recipe, reason):
+    folder = checkout(*recipe)
+    with pytest.raises(StackError, match=rf"(?s)localstack is not installed, and `make .*ready` failed:\n.*{reason}"):
+        LocalStackEmulator(folder).start(free_port())
+
+
+def test_without_make_it_is_said_that_it_is_missing(checkout, monkeypatch):
+    monkeypatch.setenv("PATH", str(checkout("true")))
+    with pytest.raises(StackError, match="there is no `make` to do it"):
+        Emulator(checkout("true")).start(free_port())
 
 
 def test_the_emulator_gets_nothing_of_the_callers_environment(monkeypatch, tmp_path):

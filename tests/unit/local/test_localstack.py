@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tidemill_cli.local.process import LocalStackEmulator
-from tidemill_cli.stack import StackError
 from tidemill_localstack import expectations
 from tidemill_localstack.expectations import INTERPRETER, VERSION, Unexpected
 
@@ -55,12 +54,6 @@ def test_the_version_that_is_locked_is_the_version_that_is_expected():
     locked = (ROOT / "requirements" / "localstack.txt").read_text()
     assert f"localstack-core=={VERSION} " in locked
     assert f"localstack-core[runtime]=={VERSION}" in (ROOT / "infra" / "localstack" / "pyproject.toml").read_text()
-
-
-def test_missing_set_up_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr("tidemill_cli.local.process.project_root", lambda: tmp_path)
-    with pytest.raises(StackError, match=r"emulator is not installed .*localstack.* run `make localstack`"):
-        LocalStackEmulator(tmp_path).start(4566)
 
 
 def test_it_listens_on_loopback_and_sends_nothing_anywhere(monkeypatch, tmp_path):
