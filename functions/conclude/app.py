@@ -47,10 +47,11 @@ def conclude_rollout(request: RolloutRequest, ended: Outcome, api_url: str, conc
         return
     document = outcomes.after_rollout(before, ended, f"{api_url}/v1/models/{request.model}:predict")
     found = conclusion.collect(outcomes.run_of(document))
-    conclusion.record(document)
+    conclusion.enter(document)
     html = run_report.render(document, found)
     subject, message = summary.headline(document, found.evaluation), summary.text(document, found.evaluation)
     conclusion.publish(document, html, subject, message)
+    conclusion.record(document)  # last: as long as the document says ROLLING_OUT, the next try does all of this again
 
 
 @functools.cache
