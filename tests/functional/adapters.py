@@ -252,13 +252,13 @@ class World:
         self.online.write("shops", BATCH)
         put(keys.run_document("5" * 32), dataclasses.replace(DOCUMENT, run_id="5" * 32, status="ROLLING_OUT"))
         for key in (UNNAMED, TABLE_KEY, ACTUALS):
-            objects.put(DATA, key, b"a\n1\n")
+            objects.put(DATA, key, b"prediction_id,actual\np1,Yes\n")
         heads = (objects.head(DATA, head.key) for head in objects.list(DATA, ""))
         self.uploaded = {head.key: Source(DATA, head.key, head.version_id, head.etag, head.size) for head in heads}
         self.trained = dataclasses.replace(RUN, source=self.uploaded[RUN.source.key])
         self.lineage = registration.lineage(RUN, ARTIFACTS, objects, registry, "0", "0")
         self.executions.start(self.arns["training"], "one", {})
-        self.key = boto3.client("apigateway").create_api_key(name="ada", enabled=True)
+        self.key = boto3.client("apigateway").create_api_key(name="ann", enabled=True)
         faults.stand_in("lambda.Invoke", lambda sent: {"statusCode": 200, **PREDICTED})
         faults.stand_in("lambda.GetFunctionConfiguration", lambda sent: {"MemorySize": 512})
         faults.stand_in("sfn.DescribeStateMachineForExecution", lambda sent: {"definition": json.dumps(DEFINITION)})
@@ -342,6 +342,13 @@ SET_RUN = FeatureSetRun("4" * 32, "shops", Source(DATA, "features/shops/table.cs
 STEPPED = dataclasses.replace(rollout_of(ROLLOUT, "houses", 2, 1), step=1, revision=2)
 
 
+#: How a service says that a call is not allowed, and how that a key may not be used: code and status.
+REFUSALS = {
+    "s3": (("AccessDenied", 403), ("KMS.DisabledException", 400)),
+    "sns": (("AuthorizationError", 403), ("KMSAccessDenied", 400)),
+    "sqs": (("AccessDenied", 403), ("KmsAccessDenied", 400)),
+    "dynamodb": (("AccessDeniedException", 400), ("KMSAccessDeniedException", 400)),
+}
 #: Operations that change something.
 WRITES = re.compile(r"Put|Update|Delete|Transact|BatchWrite|Copy|Upload|Complete|Start|Stop|Send|Publish|Invoke")
 
@@ -455,6 +462,7 @@ CASES: dict[str, Call] = {
     "conclusion.RunPapers.usage": lambda w: w.conclusion.usage(w.execution, datetime.fromisoformat(AT)),
     "conclusion.RunPapers.show": lambda w: w.conclusion.show(DOCUMENT, "<html>"),
     "conclusion.Conclusion.rolling_out": lambda w: w.conclusion.rolling_out("5" * 32),
+    "conclusion.Conclusion.enter": lambda w: w.conclusion.enter(DOCUMENT),
     "conclusion.Conclusion.record": lambda w: w.conclusion.record(DOCUMENT),
     "conclusion.Conclusion.quarantine": lambda w: w.conclusion.quarantine(w.trained, "unusable", AT),
     "conclusion.Conclusion.refuse: scoring": lambda w: w.conclusion.refuse(

@@ -38,6 +38,7 @@ from .adapters import (
     LINK,
     NO_SERVICE,
     ONLINE,
+    REFUSALS,
     WRITES,
     World,
     of,
@@ -76,14 +77,6 @@ GOES_ON: dict[str, tuple[set[str], str]] = {
     "retraining.Retrainings.by_rule": ({"lambda.Invoke"}, NO_TABLE),
     "retraining.Retrainings.if_due": ({"lambda.Invoke"}, NO_TABLE),
 }
-REFUSALS = {
-    "s3": (("AccessDenied", 403), ("KMS.DisabledException", 400)),
-    "sns": (("AuthorizationError", 403), ("KMSAccessDenied", 400)),
-    "sqs": (("AccessDenied", 403), ("KmsAccessDenied", 400)),
-    "dynamodb": (("AccessDeniedException", 400), ("KMSAccessDeniedException", 400)),
-}
-
-
 #: What each case asks for when nothing fails, in order.
 ASKED: dict[str, list[str]] = {}
 
