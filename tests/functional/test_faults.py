@@ -116,10 +116,10 @@ class Disturbed:
             ASKED[name] = [operation for operation, _ in self.faults.requests]
         return ASKED[name]
 
-    def each(self, check: Callable[[str, str], None]) -> None:
-        """Check every case with each kind of request that it makes."""
+    def each(self, check: Callable[[str, str], None], most: int = 100) -> None:
+        """Check every case of so many requests at most, with each kind of request that it makes."""
         for name in CASES:
-            for operation in dict.fromkeys(self.asked(name)):
+            for operation in dict.fromkeys(self.asked(name)) if len(self.asked(name)) <= most else ():
                 self.again()
                 with self._subtests.test(f"{name}: {operation}"):
                     check(name, operation)
@@ -177,16 +177,20 @@ def test_a_service_that_is_asked_too_much_is_asked_again_and_then_it_is_a_storag
 
 
 def test_a_service_that_cannot_be_reached_is_a_storage_error(disturbed: Disturbed) -> None:
+    """Calls of one request: what becomes of an error, those of several have shown."""
+
     def check(name: str, operation: str) -> None:
         disturbed.faults.drop(operation)
         disturbed.fails(name, operation, "Connection was closed")
-        assert disturbed.faults.sent[operation] % attempts(operation) == 0
+        assert disturbed.faults.sent[operation] == attempts(operation)
 
-    disturbed.each(check)
+    disturbed.each(check, most=1)
 
 
-@pytest.mark.parametrize("place", [0, 1], ids=["the call", "the key"])
-def test_what_is_not_allowed_is_asked_once(disturbed: Disturbed, place: int) -> None:
+@pytest.mark.parametrize(("place", "most"), [(0, 100), (1, 1)], ids=["the call", "the key"])
+def test_what_is_not_allowed_is_asked_once(disturbed: Disturbed, place: int, most: int) -> None:
+    """Whoever may not call; and, of calls of one request, whoever may not use a key."""
+
     def check(name: str, operation: str) -> None:
         codes = REFUSALS.get(operation.partition(".")[0], ())
         code, status = codes[place] if codes else ("AccessDeniedException", 400)
@@ -195,7 +199,7 @@ def test_what_is_not_allowed_is_asked_once(disturbed: Disturbed, place: int) -> 
         # A HEAD that is refused with 400 may be one of another region, which botocore finds out at once.
         assert not any(disturbed.faults.pauses)
 
-    disturbed.each(check)
+    disturbed.each(check, most)
 
 
 def test_what_passes_within_the_attempts_is_not_noticed(disturbed: Disturbed, subtests: pytest.Subtests) -> None:
