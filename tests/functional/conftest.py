@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import boto3
@@ -22,6 +22,7 @@ import onnx.parser
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.retries.quota import RetryQuota
 from moto import mock_aws
 from moto.core.botocore_stubber import MockRawResponse
 from moto.core.models import botocore_stubber
@@ -51,6 +52,9 @@ from tidemill.contracts import (
 )
 from tidemill.monitoring_contracts import Reference
 
+if TYPE_CHECKING:
+    from . import adapters
+
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "tests" / "events"
 REGION = "us-east-1"
@@ -71,15 +75,12 @@ class Faults:
     """
 
     def __init__(self) -> None:
-        self.repeated = 0  #: requests that were repeated since the clients were made
+        self.instead: dict[str, Callable[[AWSPreparedRequest], AWSResponse | None]] = {}
         self.reset()
-
-    def pause(self, seconds: float) -> None:
-        self.repeated += 1
-        self.pauses.append(seconds)
 
     def reset(self) -> None:
         self.sent = Counter[str]()  #: requests by operation, repeated and spoiled ones included
+        self.requests: list[tuple[str, AWSPreparedRequest]] = []  #: the same in their order, and what was sent
         self.pauses: list[float] = []  #: seconds that botocore would have waited before it repeated a request
         self._planned: dict[str, list[tuple[int, Callable[[AWSPreparedRequest], AWSResponse | None]]]] = {}
 
@@ -105,7 +106,7 @@ class Faults:
 
         def dropped(request: AWSPreparedRequest) -> AWSResponse | None:
             if arrived:
-                botocore_stubber(f"before-send.{operation}", request)
+                self._healthy(operation, request)
             raise ConnectionClosedError(endpoint_url=request.url)
 
         self._plan(operation, times, after, dropped)
@@ -118,16 +119,37 @@ class Faults:
 
         self._plan(operation, times, after, answered)
 
+    def meanwhile(self, operation: str, others: Callable[[], object], *, after: int = 0) -> None:
+        """Let others do something in the moment before an operation arrives: what was read before it is old by then."""
+
+        def second(request: AWSPreparedRequest) -> AWSResponse | None:
+            others()
+            return self._healthy(operation, request)
+
+        self._plan(operation, 1, after, second)
+
+    def stand_in(self, operation: str, answer: Callable[[Any], Any]) -> None:
+        """Answer an operation that moto has no success for, until the test ends; faults can be planned all the same."""
+        self.instead[operation] = lambda request: _response(
+            request, 200, {}, json.dumps(answer(json.loads(request.body or b"{}")))
+        )
+
+    def _healthy(self, operation: str, request: AWSPreparedRequest) -> AWSResponse | None:
+        if operation in self.instead:
+            return self.instead[operation](request)
+        return botocore_stubber(f"before-send.{operation}", request)
+
     def _plan(self, operation: str, times: int, after: int, fault: Callable[..., AWSResponse | None]) -> None:
-        healthy = [(after, lambda request: botocore_stubber(f"before-send.{operation}", request))] if after else []
+        healthy = [(after, lambda request: self._healthy(operation, request))] if after else []
         self._planned.setdefault(operation, []).extend([*healthy, (times, fault)])
 
     def __call__(self, event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
         operation = event_name.removeprefix("before-send.")
         self.sent[operation] += 1
+        self.requests.append((operation, request))
         planned = self._planned.get(operation)
         if not planned:
-            return botocore_stubber(event_name, request)
+            return self._healthy(operation, request)
         left, fault = planned[0]
         planned[:1] = [(left - 1, fault)] if left > 1 else []
         return fault(request)
@@ -157,13 +179,14 @@ clients._session().register("before-send", FAULTS)
 def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
     """Faults to be planned, with botocore's waiting left out."""
 
-    clock = SimpleNamespace(sleep=FAULTS.pause)
+    clock = SimpleNamespace(sleep=lambda seconds: FAULTS.pauses.append(seconds))
     monkeypatch.setattr(botocore.endpoint, "time", clock)
-    yield FAULTS
+    # A client that has failed often is allowed fewer retries, and the clients outlive the tests.
+    monkeypatch.setattr(RetryQuota, "acquire", lambda quota, amount: True)
     FAULTS.reset()
-    if FAULTS.repeated > 20:  # a client that has failed often is allowed fewer retries
-        FAULTS.repeated = 0
-        clients._client.cache_clear()
+    yield FAULTS
+    FAULTS.instead.clear()
+    FAULTS.reset()
 
 
 @pytest.fixture(scope="session")
@@ -458,3 +481,30 @@ def churn(objects: Objects, registry: Registry) -> int:
     objects.put(ARTIFACTS, keys.model("churn", version, "signature.json"), signature)
     registry.move_alias("churn", "champion", version, None, "x", "first", RUN.started_at)
     return version
+
+
+@pytest.fixture
+def world(
+    faults: Faults,
+    trained: Run,
+    churn: int,
+    topic: str,
+    bus: str,
+    inbox: Inbox,
+    machines: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> adapters.World:
+    """An account that has something of everything, and every adapter."""
+    from . import adapters
+
+    monkeypatch.setattr("tidemill.aws.objects.PART_BYTES", adapters.MIDDLING)
+    boto3.client("dynamodb").create_table(
+        TableName=adapters.ONLINE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "entity", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "entity", "KeyType": "HASH"}],
+    )
+    made = adapters.World(tmp_path, {"topic": topic, "bus": bus, "queue": inbox.url, **machines}, faults)
+    faults.reset()
+    return made

@@ -18,6 +18,7 @@ from tidemill.aws.registry import Registry
 from tidemill.contracts import Capture, DatasetRef, Run, Validated, to_json
 from tidemill.errors import StorageError
 from tidemill.monitoring_contracts import Due, Finding, MonitorPoint
+from tidemill.release_contracts import RolloutRequest
 
 from .conftest import ARTIFACTS, DATA, Faults, Inbox
 
@@ -160,6 +161,35 @@ def test_a_conclusion_that_breaks_is_finished_by_the_next_try(
     assert handler(event, None)["status"] == "REFUSED_BY_GATE"
     assert registry.run(trained.run_id).status == "REFUSED_BY_GATE"
     assert objects.exists(ARTIFACTS, keys.run_report(trained.run_id))
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [("dynamodb.PutItem", "AccessDeniedException"), ("sns.Publish", "KMSAccessDenied"), ("s3.PutObject", "SlowDown")],
+)
+def test_the_end_of_a_rollout_that_breaks_is_told_once_by_the_next_try(
+    stage: Callable[..., ModuleType],
+    environment: dict[str, str],
+    trained: Run,
+    registry: Registry,
+    objects: Objects,
+    faults: Faults,
+    inbox: Inbox,
+    operation: str,
+    code: str,
+) -> None:
+    stage("register", **environment).handler({"run": to_json(trained)}, None)
+    handler = stage("conclude", **environment).handler
+    handler({"run": to_json(trained), "failure": None, "rolling_out": True, "execution": EXECUTION}, None)
+    inbox.read()
+    request = RolloutRequest(trained.run_id, "churn", 1, trained.run_id, "ada", "better")
+    faults.refuse(operation, code, times=clients.PATIENT.attempts if code == "SlowDown" else 1)
+    with pytest.raises(StorageError, match=code):
+        handler({"rollout": to_json(request), "failure": None}, None)
+    for _ in range(2):
+        assert handler({"rollout": to_json(request), "failure": None}, None)["status"] == "LIVE"
+    assert registry.run(trained.run_id).status == "LIVE"
+    assert len([message for message in inbox.read() if "Subject" in message]) == 1
 
 
 def test_people_are_asked_again_when_the_topic_refused_the_first_time(

@@ -7,10 +7,12 @@ AWS does is in `MOTO_CANNOT`.
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -24,16 +26,18 @@ from moto.core.config import default_user_config
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
 
-from tidemill import keys
+from tidemill import errors, keys
 from tidemill.aws import approvals, clients
 from tidemill.aws.executions import Executions
 from tidemill.aws.objects import Objects
 from tidemill.aws.online_features import OnlineFeatures
 from tidemill.aws.people import Person
+from tidemill.aws.promotion import Releases
 from tidemill.aws.registry import Registry
 from tidemill.aws.release_records import ReleaseRecords
-from tidemill.contracts import FeatureSetRun, Profile, Reading, Run, ScoringRun, Source, to_json
+from tidemill.contracts import Failure, FeatureSetRun, Profile, Reading, Run, ScoringRun, Source, from_json, to_json
 from tidemill.release_contracts import RolloutRequest
+from tidemill.rules import outcomes
 from tidemill.spec import FeatureSetDeclaration
 
 from .conftest import ARTIFACTS, DATA, ROOT
@@ -96,6 +100,45 @@ class Lambda:
         return SimpleNamespace(status_code=200), answer | {"Payload": StreamingBody(io.BytesIO(body), len(body))}
 
 
+def _answered(answer: Any, event: Any, _context: object) -> Any:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer(event) if callable(answer) else answer
+
+
+def _trained(event: Any) -> Any:
+    """A candidate's score; the candidates of the next round, of which there is none; the refitted model."""
+    if "candidate" in event:
+        return {"name": event["candidate"]["name"], "mean": 0.8, "seconds": 1.0}
+    return {"candidates": [], "number": 2, "fraction": 1.0} if "ended" in event else {"candidate": "linear"}
+
+
+def _concluded(event: Any) -> Any:
+    """What `conclude` answers, by the rules that it goes by."""
+    failure = from_json(Failure, event["failure"]) if event.get("failure") else None
+    ended = outcomes.outcome(failure, event.get("rolling_out", False))
+    return {"status": ended.status, "reason": ended.reason}
+
+
+#: What functions answer where they only stand in: by the state machine, when all goes well.
+ANSWERS: dict[str, dict[str, Any]] = {
+    "training": {
+        "validate": {},
+        "prepare": {"candidates": [{"name": "linear"}], "number": 1, "fraction": 1.0},
+        "train": _trained,
+        "evaluate": {},
+        "register": {"model": "churn", "version": 1},
+        "deploy": {"model": "churn", "version": 1, "rollout": False},
+        "conclude": _concluded,
+    },
+    "monitoring": {
+        "watch": {"due": [{"model": model, "at": AT} for model in ("churn", "houses")]},
+        **{"summarize": {"more": False}, "monitor": {}, "decide": {}},
+    },
+    "rollout": {"rollout": {"state": "PROMOTED", "wait_seconds": 0, "reason": "better"}, "conclude": _concluded},
+}
+
+
 def _evaluated(expression: str) -> Any:
     try:
         return jsonata.Jsonata.jsonata(expression).evaluate(None)
@@ -119,10 +162,17 @@ class Interpreter:
         values["TrainConcurrency"] = "2"
         text = re.sub(r"\$\{(\w+)\}", lambda found: values.get(found[1], found[1]), text)
         text = text.replace('"Seconds": 5', '"Seconds": 1')
+        text = text.replace('"{% $states.input.wait_seconds %}"', '"{% $min([1, $states.input.wait_seconds]) %}"')
         made = self._client.create_state_machine(name=machine, definition=text, roleArn=ROLE)
         self.arns[machine] = made["stateMachineArn"]
         for name in stages:
             self.functions.handlers[name] = self._stage(name, **self._environment).handler
+
+    def stand_in(self, machine: str, **answers: Any) -> None:
+        """A state machine whose functions answer with a value, what is made of the event, or an error."""
+        self.deploy(machine)
+        for name, answer in (ANSWERS[machine] | answers).items():
+            self.functions.handlers[name] = functools.partial(_answered, answer)
 
     def start(self, machine: str, value: Any, name: str = "one") -> str:
         answer = self._client.start_execution(stateMachineArn=self.arns[machine], name=name, input=json.dumps(value))
@@ -248,6 +298,19 @@ def test_a_function_that_is_asked_too_much_is_asked_again(
     assert interpreter.functions.stages() == ["plan"] * 3 + ["score"] * 2 + ["merge"]
 
 
+def test_a_piece_that_is_missing_fails_the_execution_and_leaves_the_upload(
+    interpreter: Interpreter, objects: Objects, churn: int
+) -> None:
+    interpreter.deploy("scoring", "plan", "merge", "conclude")
+    interpreter.functions.handlers["score"] = lambda event, _: {"rows": 1}
+    ended = interpreter.run("scoring", scoring_run(objects, b"tenure,contract\n1,Monthly\n"))
+    assert (ended["status"], ended["error"]) == ("FAILED", "ScoringFailed")
+    assert "there is no object" in ended["cause"]
+    assert interpreter.functions.stages() == ["plan", "score", "merge", "conclude"]
+    assert not objects.exists(DATA, keys.scored("churn", "may.csv"))
+    assert objects.exists(DATA, "score/churn/may.csv")
+
+
 # --- features ------------------------------------------------------------------------------------
 
 
@@ -290,6 +353,30 @@ def test_a_table_that_is_refused_ends_its_turn(
     ended = interpreter.run("features", features_run(objects, b"size\n1\n"))
     assert (ended["status"], ended["output"]["status"]) == ("SUCCEEDED", "REFUSED_DATA")
     assert registry.take_turn("shops", "next", AT, "2999-01-01T00:00:00Z") is not None
+
+
+@pytest.mark.parametrize("part", ["run", "ingested"], ids=["ingest", "publish"])
+def test_a_feature_set_that_breaks_ends_its_turn_and_the_next_run_finishes_it(
+    interpreter: Interpreter, shops: OnlineFeatures, objects: Objects, registry: Registry, part: str
+) -> None:
+    ingest = interpreter.functions.handlers["ingest"]
+
+    def breaks(event: Any, context: Any) -> Any:
+        if part in event:
+            raise errors.StorageError("the table does not answer")
+        return ingest(event, context)
+
+    interpreter.functions.handlers["ingest"] = breaks
+    run = features_run(objects, b"shop,size\na,1\n")
+    ended = interpreter.run("features", run)
+    assert (ended["status"], ended["error"]) == ("FAILED", "FeaturesFailed")
+    assert "the table does not answer" in ended["cause"]
+    assert registry.feature_set("shops") is None
+    interpreter.functions.handlers["ingest"] = ingest
+    again = interpreter.start("features", {"run": run["run"] | {"run_id": "e" * 32}}, name="two")
+    assert interpreter.ended(again)["status"] == "SUCCEEDED"
+    assert "WaitForTurn" not in interpreter.history(again)
+    assert registry.feature_set("shops").rows == 1  # type: ignore[union-attr]
 
 
 # --- monitoring ----------------------------------------------------------------------------------
@@ -343,6 +430,27 @@ def test_what_is_left_to_count_is_counted_before_the_comparison(interpreter: Int
     assert all(event["due"] == due for name, event in interpreter.functions.calls if name != "watch")
 
 
+@pytest.mark.parametrize("stage", ["summarize", "monitor", "decide", "report"])
+def test_a_model_that_breaks_stops_no_other_one(interpreter: Interpreter, stage: str) -> None:
+    def breaks(event: Any) -> Any:
+        if event["due"]["model"] == "churn" and (stage == "report") == ("report" in event):
+            raise errors.StorageError("the bucket does not answer")
+        return {"more": False}
+
+    interpreter.stand_in("monitoring", **{"monitor" if stage == "report" else stage: breaks})
+    ended = interpreter.run("monitoring", {})
+    assert (ended["status"], ended["error"]) == ("FAILED", "LookFailed")
+    assert ended["cause"].startswith("monitor: " if stage == "report" else f"{stage}: ")
+    seen = [name for name, event in interpreter.functions.calls if event.get("due", {}).get("model") == "houses"]
+    assert seen == LOOK[1:]
+
+
+def test_a_watch_that_breaks_fails_the_execution(interpreter: Interpreter) -> None:
+    interpreter.stand_in("monitoring", watch=errors.StorageError("the table does not answer"))
+    ended = interpreter.run("monitoring", {})
+    assert (ended["status"], ended["error"]) == ("FAILED", "StorageError")
+
+
 # --- rollout -------------------------------------------------------------------------------------
 
 
@@ -373,6 +481,53 @@ def test_a_rollout_is_looked_at_until_it_has_ended(
     found = interpreter.run("rollout", {"rollout": to_json(REQUEST)})
     assert (found["status"], found["output"]["status"]) == ("SUCCEEDED", ended), found
     assert interpreter.functions.stages() == ["rollout"] * len(states) + ["conclude"]
+
+
+def test_a_rollout_that_a_person_takes_back_is_an_answer(
+    interpreter: Interpreter, churn: int, registry: Registry, objects: Objects, table: str
+) -> None:
+    interpreter.deploy("rollout", "rollout", "conclude")
+    second = registry.create_version(
+        "churn",
+        "e" * 32,
+        onnx_sha256="1",
+        dataset_version="d",
+        task="binary",
+        metric="roc_auc",
+        value=0.86,
+        at=AT,
+        actor="ada",
+    )
+    profile = Profile(100, 0, (), Reading("csv", None, "utf-8", ",", '"', True, 1), "Churn", "binary")
+    for version in (churn, second):
+        objects.put_contract(ARTIFACTS, keys.model("churn", version, "profile.json"), profile)
+        signature = objects.get(ARTIFACTS, keys.model("churn", churn, "signature.json"))
+        objects.put(ARTIFACTS, keys.model("churn", version, "signature.json"), signature)
+    canary = {"rollout": {"strategy": "canary", "share": 0.2, "bake_minutes": 60}}
+    objects.put(ARTIFACTS, keys.project_spec("churn"), json.dumps(canary).encode())
+    execution = interpreter.start("rollout", {"rollout": to_json(REQUEST)})
+    interpreter.called("rollout")
+    releases = Releases.connect(table)
+    spread = releases.traffic.traffic("churn")
+    assert spread is not None
+    assert [share.weight for share in spread.shares] == [0.2]
+    releases.rollback("churn", "bob", "callers complain", AT)
+    ended = interpreter.ended(execution)
+    assert (ended["status"], ended["output"]["status"]) == ("SUCCEEDED", "ROLLED_BACK"), ended
+    assert "callers complain" in ended["output"]["reason"]
+    assert interpreter.history(execution)[-4:] == ["RolledBack", "Conclude", "Concluded", "RolloutEnded"]
+    spread = releases.traffic.traffic("churn")
+    assert spread is not None
+    assert spread.shares == ()
+    assert registry.alias("churn", "champion") == churn
+
+
+def test_a_rollout_that_cannot_even_be_taken_back_is_concluded_all_the_same(interpreter: Interpreter) -> None:
+    interpreter.stand_in("rollout", rollout=errors.StorageError("the table does not answer"))
+    ended = interpreter.run("rollout", {"rollout": to_json(REQUEST)})
+    assert (ended["status"], ended["error"]) == ("FAILED", "RolloutFailed")
+    assert interpreter.functions.stages() == ["rollout", "rollout", "conclude"]
+    assert ended["cause"] == "the table does not answer"
 
 
 # --- training ------------------------------------------------------------------------------------
@@ -493,3 +648,92 @@ def test_a_second_version_is_let_in_step_by_step(
     )
     interpreter.called("rollout")
     assert registry.alias("churn", "champion") == churn
+
+
+@pytest.mark.parametrize("stage", ["validate", "prepare", "train", "evaluate", "register", "deploy"])
+def test_a_stage_that_breaks_fails_the_run_and_is_named(interpreter: Interpreter, stage: str) -> None:
+    interpreter.stand_in("training", **{stage: errors.StorageError("the bucket does not answer")})
+    ended = interpreter.run("training", {"run": {"run_id": "b" * 32}})
+    assert (ended["status"], ended["error"], ended["cause"]) == ("FAILED", "RunFailed", "the bucket does not answer")
+    assert interpreter.functions.stages()[-2:] == [stage, "conclude"]
+    failure = interpreter.functions.calls[-1][1]["failure"]
+    assert (failure["stage"], failure["error"]) == (stage, "StorageError")
+
+
+@pytest.mark.parametrize(
+    ("stage", "error", "status"),
+    [
+        ("validate", "DataRefused", "REFUSED_DATA"),
+        ("prepare", "DataRefused", "REFUSED_DATA"),
+        ("evaluate", "GateRefused", "REFUSED_BY_GATE"),
+        ("deploy", "PromotionFrozen", "REFUSED_BY_GATE"),
+        ("deploy", "RolloutConflict", "REFUSED_BY_GATE"),
+        ("deploy", "TrafficConflict", "REFUSED_BY_GATE"),
+    ],
+)
+def test_a_stage_that_refuses_is_an_answer(interpreter: Interpreter, stage: str, error: str, status: str) -> None:
+    interpreter.stand_in("training", **{stage: getattr(errors, error)("it is not good enough")})
+    ended = interpreter.run("training", {"run": {"run_id": "b" * 32}})
+    assert (ended["status"], ended["output"]) == ("SUCCEEDED", {"status": status, "reason": "it is not good enough"})
+
+
+def test_a_search_goes_on_as_long_as_there_is_a_round(interpreter: Interpreter) -> None:
+    rounds = [{"candidates": [{"name": "boosting"}], "number": 2, "fraction": 1.0}, {"candidates": []}]
+
+    def train(event: Any) -> Any:
+        return rounds.pop(0) if "ended" in event else _trained(event)
+
+    interpreter.stand_in("training", train=train)
+    assert interpreter.run("training", {"run": {"run_id": "b" * 32}})["status"] == "SUCCEEDED"
+    trained = [event for name, event in interpreter.functions.calls if name == "train"]
+    assert [event["candidate"]["name"] for event in trained if "candidate" in event] == ["linear", "boosting"]
+    assert [event["round"]["number"] for event in trained if "candidate" in event] == [1, 2]
+    assert [score["name"] for score in trained[-1]["scores"]] == ["boosting"]
+
+
+def test_a_run_that_cannot_be_concluded_fails(interpreter: Interpreter) -> None:
+    interpreter.stand_in("training", conclude=errors.StorageError("the topic does not answer"))
+    ended = interpreter.run("training", {"run": {"run_id": "b" * 32}})
+    assert (ended["status"], ended["error"]) == ("FAILED", "StorageError")
+
+
+# --- functions that are asked too much -----------------------------------------------------------
+
+
+STARTED: dict[str, Any] = {
+    "training": {"run": {"run_id": "b" * 32}},
+    "monitoring": {},
+    "rollout": {"rollout": to_json(REQUEST)},
+}
+
+
+@pytest.mark.parametrize("machine", STARTED)
+def test_every_function_that_is_asked_too_much_is_asked_again(interpreter: Interpreter, machine: str) -> None:
+    interpreter.stand_in(machine)
+    once = interpreter.run(machine, STARTED[machine])
+    counted = Counter(interpreter.functions.stages())
+    assert counted.keys() == ANSWERS[machine].keys()
+    interpreter.functions.calls.clear()
+    interpreter.functions.refusals = [(stage, "TooManyRequestsException") for stage in counted for _ in range(2)]
+    again = interpreter.ended(interpreter.start(machine, STARTED[machine], name="two"))
+    assert (again["status"], again["output"]) == (once["status"], once["output"])
+    assert Counter(interpreter.functions.stages()) == {stage: count + 2 for stage, count in counted.items()}
+
+
+@pytest.mark.parametrize("stage", ["validate", "prepare", "train", "evaluate", "register", "deploy"])
+def test_a_function_that_is_always_asked_too_much_fails_the_run(interpreter: Interpreter, stage: str) -> None:
+    interpreter.stand_in("training")
+    interpreter.functions.refusals = [(stage, "TooManyRequestsException")] * 100
+    ended = interpreter.run("training", STARTED["training"])
+    assert (ended["status"], ended["error"]) == ("FAILED", "RunFailed")
+    assert interpreter.functions.stages().count(stage) == 9
+    assert interpreter.functions.calls[-1][1]["failure"]["error"] == "Lambda.TooManyRequestsException"
+
+
+def test_a_model_whose_function_is_always_asked_too_much_fails_the_look(interpreter: Interpreter) -> None:
+    interpreter.stand_in("monitoring", watch={"due": [{"model": "churn", "at": AT}]})
+    interpreter.functions.refusals = [("decide", "TooManyRequestsException")] * 100
+    ended = interpreter.run("monitoring", STARTED["monitoring"])
+    assert (ended["status"], ended["error"]) == ("FAILED", "LookFailed")
+    assert ended["cause"].startswith("decide: ")
+    assert interpreter.functions.stages().count("decide") == 9

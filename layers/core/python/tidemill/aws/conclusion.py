@@ -154,11 +154,14 @@ class Conclusion(RunPapers):
         document = self._read(RunDocument, keys.run_document(run_id))
         return document if document is not None and document.status == "ROLLING_OUT" else None
 
+    def enter(self, document: RunDocument) -> None:
+        """Say in the registry how a run has ended. Raises StorageError."""
+        self.registry.finish_run(document, keys.run_document(document.run_id))
+
     def record(self, document: RunDocument) -> None:
         """Keep the run's document, in the bucket and in the registry. Raises StorageError."""
-        key = keys.run_document(document.run_id)
-        self.objects.put_contract(self.bucket, key, document)
-        self.registry.finish_run(document, key)
+        self.objects.put_contract(self.bucket, keys.run_document(document.run_id), document)
+        self.enter(document)
 
     def quarantine(self, run: Run | ScoringRun | FeatureSetRun, reason: str, at: str) -> None:
         """Move the run's upload out of the way. Raises StorageError."""

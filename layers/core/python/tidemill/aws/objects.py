@@ -218,7 +218,11 @@ class Upload(io.BufferedIOBase):
     def abort(self) -> None:
         if self._upload_id:
             with self._writing():
-                self._s3.abort_multipart_upload(**self._target, UploadId=self._upload_id)
+                try:
+                    self._s3.abort_multipart_upload(**self._target, UploadId=self._upload_id)
+                except ClientError as error:
+                    if code(error) != "NoSuchUpload":  # an answer that was lost: the upload is given up already
+                        raise
 
     def _send(self, part: bytes) -> None:
         with self._writing():

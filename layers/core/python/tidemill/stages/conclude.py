@@ -40,8 +40,9 @@ def conclude_rollout(request: RolloutRequest, ended: Outcome, api_url: str, conc
         return
     document = outcomes.after_rollout(before, ended, _endpoint(api_url, request.model))
     found = conclusion.collect(outcomes.run_of(document))
-    conclusion.record(document)
+    conclusion.enter(document)
     _tell(document, found, conclusion)
+    conclusion.record(document)  # last: as long as the document says ROLLING_OUT, the next try does all of this again
 
 
 def _endpoint(api_url: str, model: str) -> str:
