@@ -44,6 +44,7 @@ from tidemill.aws.actions import Actions, Case
 from tidemill.aws.actuals_uploads import ActualsUploads
 from tidemill.aws.answered_reviews import AnsweredReviews
 from tidemill.aws.conclusion import Conclusion
+from tidemill.aws.deployment import Deployment
 from tidemill.aws.events import EventBus, Topic
 from tidemill.aws.executions import Executions
 from tidemill.aws.feature_sets import FeatureSets
@@ -74,10 +75,13 @@ from tidemill.contracts import (
     Check,
     DataContract,
     DatasetRef,
+    Deployed,
+    Evaluation,
     FeatureSetRun,
     Ingested,
     ModelRef,
     Profile,
+    Registered,
     RunDocument,
     ScoringRun,
     Signature,
@@ -131,10 +135,16 @@ LABELLED = Labelled("churn", 2, f"{HOUR}:00:00Z", f"{HOUR}:59:59Z", rows=1)
 ROW = {"at": f"{HOUR}:01:00Z", "id": "p1", "version": 2, "shadow": False, "inputs": {"tenure": 3}, "actual": "Yes"}
 CANARY = RolloutOptions("canary", share=0.2)
 POLICY = Policy("churn", RetrainingOptions(min_new_rows=1, every_labels=1), "2026-03-05T06:00:00Z", 0.1)
-PREDICTED = {"headers": {"x-tidemill-version": "2"}, "body": json.dumps({"predictions": [0.5]})}
 #: Of the state machine whose history moto makes up.
 DEFINITION = {"States": {"A State": {"Arguments": {"FunctionName": "train"}}}}
 MIDDLING = 5 * 2**20  #: bytes of a part, here
+
+
+def predicted(sent: dict[str, Any]) -> dict[str, Any]:
+    """What the predict function answers: it is asked for a version, and other functions for nothing that is read."""
+    version = sent.get("pathParameters", {}).get("version", "2").partition(":")[0]
+    body = json.dumps({"predictions": [0.5]})
+    return {"statusCode": 200, "headers": {"x-tidemill-version": version}, "body": body}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,6 +245,9 @@ class World:
         self.retrainings.begin(RETRAINING, registry, lambda past: None)
         put(keys.dataset("churn", "d1", "profile.json"), profile)
         objects.put(ARTIFACTS, keys.dataset("churn", "d1", "data.parquet"), b"parquet")
+        evaluation = objects.get_contract(Evaluation, ARTIFACTS, keys.run_evaluation(RUN.run_id))
+        put(keys.run_evaluation(THIRD), dataclasses.replace(evaluation, champion=None))
+        objects.put(ARTIFACTS, keys.run_spec(THIRD), b"{}")
         put(keys.data_contract("churn"), DataContract(FIRST, "d1", 100, ()))
         objects.put(ARTIFACTS, keys.project_spec("churn"), b"{}")
         line = json.dumps(to_json(CAPTURE)).encode() + b"\n"
@@ -259,7 +272,7 @@ class World:
         self.lineage = registration.lineage(RUN, ARTIFACTS, objects, registry, "0", "0")
         self.executions.start(self.arns["training"], "one", {})
         self.key = boto3.client("apigateway").create_api_key(name="ann", enabled=True)
-        faults.stand_in("lambda.Invoke", lambda sent: {"statusCode": 200, **PREDICTED})
+        faults.stand_in("lambda.Invoke", predicted)
         faults.stand_in("lambda.GetFunctionConfiguration", lambda sent: {"MemorySize": 512})
         faults.stand_in("sfn.DescribeStateMachineForExecution", lambda sent: {"definition": json.dumps(DEFINITION)})
         faults.stand_in("sfn.SendTaskSuccess", lambda sent: {})
@@ -289,6 +302,13 @@ class World:
         path = self.folder / "table.csv"
         path.write_bytes(b"a\n1\n")
         return path
+
+    def deploy(self) -> Deployed:
+        """The third version of churn becomes its champion."""
+        deployment = Deployment(
+            ARTIFACTS, self.objects, self.promotion, self.functions, "predict", lambda said, **facts: None
+        )
+        return deployment.deploy(dataclasses.replace(RUN, run_id=THIRD), Registered("churn", 3), LATER)
 
     def stream(self, size: int = 1) -> str:
         with self.objects.writer(DATA, "streamed.csv") as stream:
@@ -383,6 +403,7 @@ CASES: dict[str, Call] = {
     "functions.Functions.invoke": lambda w: w.functions.invoke("predict", {}),
     "functions.Functions.start": lambda w: w.functions.start("retrain", {}),
     "functions.Functions.configuration": lambda w: w.functions.configuration("train"),
+    "deployment.Deployment.deploy": lambda w: w.deploy(),
     "smoke.smoke_prediction": lambda w: smoke.smoke_prediction(
         functools.partial(w.functions.invoke, "predict"), w.signature, 2
     ),
@@ -705,6 +726,7 @@ ASKS_NOTHING = {
     "actions.Actions.connect": "makes clients",
     "conclusion.Conclusion.connect": "makes clients",
     "conclusion.RunPapers.of_stack": "makes clients",
+    "deployment.Deployment.connect": "makes clients",
     "monitored_models.MonitoredModels.connect": "makes clients",
     "promotion.Releases.connect": "makes clients",
     "retraining.Material.connect": "makes clients",

@@ -158,8 +158,8 @@ class Interpreter:
     def deploy(self, machine: str, *stages: str) -> None:
         """A state machine, and the functions that it calls; it does not wait before it tries something again."""
         text = (ROOT / "infra" / f"{machine}.asl.json").read_text(encoding="utf-8")
-        values = {"Partition": "aws", "RolloutStateMachine": self.arns.get("rollout", ""), "ScoreConcurrency": "2"}
-        values["TrainConcurrency"] = "2"
+        values = {"Partition": "aws", "RolloutStateMachine": self.arns.get("rollout", "")}
+        values |= dict.fromkeys(("ScoreConcurrency", "TrainConcurrency"), "{% 2 %}")
         text = re.sub(r"\$\{(\w+)\}", lambda found: values.get(found[1], found[1]), text)
         text = text.replace('"Seconds": 5', '"Seconds": 1')
         text = text.replace('"{% $states.input.wait_seconds %}"', '"{% $min([1, $states.input.wait_seconds]) %}"')
