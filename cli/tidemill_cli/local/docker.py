@@ -64,7 +64,7 @@ class DockerEmulator(Emulator):
 
     def running(self) -> str | None:
         """The container, when it runs."""
-        return None if self.pid() is None else f"container {self.container}"
+        return None if self.pid() is None else f"localstack, container {self.container}"
 
     def start(self, port: int, enforce_iam: bool = True, say: Callable[[str], None] = silently) -> str:  # noqa: ARG002
         """Start it and wait until it answers; the image is pulled when it is not there.

@@ -85,9 +85,9 @@ class Emulator:
         return lock.holder(self.state / "emulator.lock")
 
     def running(self) -> str | None:
-        """What of it runs, such as `process 11`; None when nothing does."""
+        """What of it runs, such as `ministack, process 11`; None when nothing does."""
         pid = self.pid()
-        return None if pid is None else f"process {pid}"
+        return None if pid is None else f"{self.name}, process {pid}"
 
     @property
     def ended_by(self) -> str:

@@ -40,7 +40,7 @@ class Report:
     pid
         of the emulator, None when it does not run or is not ours
     emulator
-        the same in words, such as `process 11` or a container
+        the same in words, such as `ministack, process 11` or a container
     log
         the file or the command that shows what it printed
     stack_status

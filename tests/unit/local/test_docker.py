@@ -80,7 +80,7 @@ def test_it_starts_is_known_to_run_and_is_removed_with_the_functions_containers(
     assert answers(endpoint)
     pid = emulator.pid()
     os.kill(pid, 0)
-    assert emulator.running() == f"container {emulator.container}"
+    assert emulator.running() == f"localstack, container {emulator.container}"
     for name in (f"{emulator.container}-lambda-say-1", f"other-{emulator.container}-lambda-say-1"):
         (engine.folder / "containers" / name).mkdir()
         (engine.folder / "containers" / name / "pid").write_text(str(2**22 + 1))
