@@ -1,9 +1,7 @@
-"""The real stack on LocalStack, brought up as `tidemill up --emulator localstack` does."""
+"""`tidemill up --emulator localstack`, and what it says; the stack itself is tested by `--target localstack`."""
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import subprocess
 import sys
@@ -54,24 +52,3 @@ def test_what_is_up_is_left_alone_and_another_emulator_refused(tidemill):
     other = tidemill("up", "--emulator", "ministack")
     assert other.returncode == 1
     assert "localstack runs already: `tidemill down` first" in other.stderr
-
-
-def test_a_table_becomes_a_model_that_answers(tidemill, tmp_path):
-    table = tmp_path / "fruit.csv"
-    with table.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["weight", "colour", "kind"])
-        rows.writerows([[100 + n % 40, ["red", "green"][n % 2], ["apple", "pear"][n % 40 > 19]] for n in range(400)])
-    trained = tidemill("train", table, "--project", "fruit", "--target", "kind")
-    assert trained.returncode == 0, trained.stdout + trained.stderr
-    asked = tidemill("predict", "fruit", "--row", '{"weight": 103, "colour": "red"}', "--json")
-    assert asked.returncode == 0, asked.stderr
-    assert json.loads(asked.stdout)["predictions"][0]["label"] == "apple"
-
-
-def test_a_table_without_the_target_is_refused(tidemill, tmp_path):
-    table = tmp_path / "short.csv"
-    table.write_text("a,b\n1,2\n")
-    refused = tidemill("train", table, "--project", "short", "--target", "nothing")
-    assert refused.returncode == 2
-    assert "the table has no column 'nothing'" in refused.stdout + refused.stderr
