@@ -24,7 +24,7 @@ from tidemill.learning import candidates, evaluation, fitting, judging, preparat
 from tidemill.learning.evaluation import Trained
 from tidemill.learning.out_of_fold import OutOfFold
 from tidemill.learning.preparation import Preparation
-from tidemill.learning.refitting import Refit
+from tidemill.learning.refit import Refit
 from tidemill.learning.rows import Rows, load_prediction, save_prediction
 from tidemill.rules import metrics, prices
 from tidemill.serving.scoring import Model

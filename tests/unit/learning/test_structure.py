@@ -17,7 +17,7 @@ from tidemill.errors import CandidateFailed, DataRefused, GateRefused, SpecError
 from tidemill.learning import evaluation, fitting, refitting
 from tidemill.learning.evaluation import InService, Trained
 from tidemill.learning.plan import Plan
-from tidemill.learning.refitting import Refit
+from tidemill.learning.refit import Refit
 from tidemill.learning.rows import Rows, load_prediction, save_prediction
 from tidemill.learning.structure import candidates, graph, methods, reference, space
 from tidemill.learning.structure.percentiles import Percentiles

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from tidemill import keys
 from tidemill.contracts import (
     SUPERVISED,
     CandidateResult,
@@ -23,9 +22,6 @@ from tidemill.contracts import (
     Conformal,
     Fit,
     Member,
-    Refitted,
-    Signature,
-    dumps,
 )
 from tidemill.errors import CandidateFailed
 from tidemill.learning import calibration, candidates, decision, ensemble, error_scale, fitting, judging
@@ -36,16 +32,12 @@ from tidemill.learning.export import Graph, round_to_float32
 from tidemill.learning.feature_plan import Family, FeaturePlan
 from tidemill.learning.out_of_fold import OutOfFold
 from tidemill.learning.plan import Plan
-from tidemill.learning.rows import Rows, save_prediction
+from tidemill.learning.refit import BACKGROUND_ROWS, PACKAGES, Refit
+from tidemill.learning.rows import Rows
 from tidemill.learning.target_transform import TargetTransform
 from tidemill.rules import metrics
-from tidemill.serving import columns
 from tidemill.serving.prediction import Prediction
 
-#: Distributions that decide what a fitted model is.
-PACKAGES = ("numpy", "onnx", "scikit-learn", "scipy", "skl2onnx")
-#: Training rows that explanations are measured against.
-BACKGROUND_ROWS = 64
 #: Quantiles of the conformal scores are kept at so many equal steps.
 _STEPS = 1000
 #: Share of the log loss that a calibration must take away.
@@ -54,39 +46,6 @@ _CALIBRATION_GAIN = 1e-3
 _SELECTION_ROWS = 40_000
 #: Seconds that refitting the members may be expected to take together.
 _MOST_SECONDS = 300.0
-
-
-@dataclass(frozen=True)
-class Refit:
-    """What later stages get of the chosen model."""
-
-    onnx: bytes
-    baseline_onnx: bytes
-    signature: Signature
-    reference: Prediction  #: the fitted estimators' on the holdout, to prove the graph with
-    fit: Fit
-    features: dict[str, Any]  #: what becomes of each column, as JSON data
-    background: dict[str, np.ndarray]  #: encoded columns of some training rows
-    ensemble: CandidateResult | None = None  #: how good the vote is in cross-validation, when it is used
-
-    def files(self, run_id: str) -> dict[str, bytes]:
-        """Everything that the run keeps of it, by key; the same model gives the same bytes."""
-        found = {
-            keys.run_model(run_id): self.onnx,
-            keys.run_baseline_model(run_id): self.baseline_onnx,
-            keys.run_signature(run_id): dumps(self.signature),
-            keys.run_reference_predictions(run_id): save_prediction(self.reference),
-            keys.run_fit(run_id): dumps(self.fit),
-            keys.run_features(run_id): dumps(self.features),
-            keys.run_background(run_id): columns.save(self.background),
-        }
-        if self.ensemble:
-            found[keys.run_candidate(run_id, self.ensemble.name)] = dumps(self.ensemble)
-        return found
-
-    def refitted(self) -> Refitted:
-        """What `train` returns."""
-        return Refitted(self.fit.candidate, len(self.onnx))
 
 
 @dataclass(frozen=True)
@@ -132,7 +91,7 @@ def refit(
         no candidate could be fitted.
     """
     if plan.task not in SUPERVISED:
-        from tidemill.learning.structure import refitting as structure  # which makes a Refit, too
+        from tidemill.learning.structure import refitting as structure
 
         return structure.refit(plan, rows, holdout, scores)
     best = candidates.best(scores, plan.metric)

@@ -11,7 +11,7 @@ import numpy as np
 
 from tidemill.contracts import CandidateRef, CandidateScore, Fit, Signature
 from tidemill.learning.plan import Plan
-from tidemill.learning.refitting import BACKGROUND_ROWS, PACKAGES, Refit
+from tidemill.learning.refit import BACKGROUND_ROWS, PACKAGES, Refit
 from tidemill.learning.rows import Rows
 from tidemill.learning.structure import candidates, graph, methods, space
 from tidemill.learning.structure.candidates import BASELINE
