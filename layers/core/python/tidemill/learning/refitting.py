@@ -91,7 +91,7 @@ def refit(
         no candidate could be fitted.
     """
     if plan.task not in SUPERVISED:
-        from tidemill.learning.structure import refitting as structure
+        from tidemill.learning.structure import refitting as structure  # other tasks start without it
 
         return structure.refit(plan, rows, holdout, scores)
     best = candidates.best(scores, plan.metric)
