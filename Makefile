@@ -45,7 +45,7 @@ demo: setup ## Start the local stack, train on an example table, and show a pred
 	@.venv/bin/tidemill demo
 
 test: setup .venvs/prometheus/.ready ## Run every test; with TARGET=localstack or a URL, the integration and e2e tests there.
-	@if ($(FIND_PYTHON_313)) > /dev/null; then $(MAKE) localstack; else echo "So LocalStack's tests are skipped." >&2; fi
+	@if ($(FIND_PYTHON_313)) > /dev/null; then $(MAKE) -s localstack; else echo "So LocalStack's tests are skipped." >&2; fi
 	@$(if $(TARGET),$(PYTEST) --target $(TARGET) tests/integration tests/e2e $(PYTEST_ARGS),$(PYTEST) $(PYTEST_ARGS))
 	@if [ -z "$(TARGET)$(PYTEST_ARGS)" ] && [ -e .venvs/localstack/.ready ]; then \
 		echo "the main paths on LocalStack:"; $(PYTEST) --target localstack -m main_path; fi

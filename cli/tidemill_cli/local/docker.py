@@ -77,6 +77,7 @@ class DockerEmulator(Emulator):
         _ask_daemon()
         refuse_taken(port)
         _get_image(say)
+        say("starting localstack in a container")
         self._remove()  # one that ended by itself
         endpoint = f"http://{HOST}:{port}"
         try:

@@ -12,7 +12,16 @@ from pathlib import Path
 
 from tidemill_cli.local.deployment import FAILED_CREATION, Deployment, architectures
 from tidemill_cli.local.docker import DockerEmulator
-from tidemill_cli.local.process import PORT, Emulator, LocalStackEmulator, about, answers, free_port, is_free
+from tidemill_cli.local.process import (
+    PORT,
+    Emulator,
+    LocalStackEmulator,
+    about,
+    answers,
+    free_port,
+    is_free,
+    refuse_silent,
+)
 from tidemill_cli.stack import STACK_NAME, Stack, StackError, project_root
 
 EMULATORS: Mapping[str, type[Emulator]] = {kind.name: kind for kind in (Emulator, LocalStackEmulator, DockerEmulator)}
@@ -125,16 +134,21 @@ class LocalStack:
         """
         self.state.mkdir(parents=True, exist_ok=True)
         before = self.record()
+        if endpoint is not None and before is not None and before.own and self.emulator.running():
+            # The address of our own emulator stands for it.
+            endpoint = None if endpoint.rstrip("/") == before.endpoint else endpoint
         if endpoint is None:
             self.choose(emulator)
-            if enforce_iam and not self.emulator.enforces_iam:
-                say(f"{self.emulator.name} does not enforce IAM: every function may do everything")
-                enforce_iam = False
+            enforce_iam = enforce_iam and self.emulator.enforces_iam
             own, (endpoint, started) = True, self.start(before, port, enforce_iam, say)
             in_containers = self.emulator.in_containers
+            self._say_what_it_lacks(say)
         else:
+            refuse_silent(endpoint)
             own, started, in_containers = False, False, self._in_containers(endpoint, say)
         stack = Stack.connect(endpoint, self.stack_name)
+        if not own and (before is None or before.endpoint != stack.endpoint) and stack.status() in CURRENT:
+            say(f"a stack {self.stack_name} is there already, deployed from elsewhere: it is updated")
         deployment = self._deployment(stack, in_containers)
         fingerprint = deployment.fingerprint()
         record = Record(
@@ -149,6 +163,14 @@ class LocalStack:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._write(replace(record, fingerprint=fingerprint, deployed_at=now))
         return Up(stack, started, deployed=True)
+
+    def _say_what_it_lacks(self, say: Callable[[str], None]) -> None:
+        lacks = [
+            *([] if self.emulator.enforces_iam else ["enforces no IAM: every function may do everything"]),
+            *([] if self.emulator.keeps_data else ["keeps nothing over `tidemill down`"]),
+        ]
+        if lacks:
+            say(f"{self.emulator.name} {'; it '.join(lacks)}")
 
     def _in_containers(self, endpoint: str, say: Callable[[str], None]) -> bool:
         """Whether an endpoint is LocalStack in an image of its own, so that its functions are in containers, too.
@@ -178,7 +200,7 @@ class LocalStack:
         if name in (None, self.emulator.name):
             return
         if self.emulator.running():
-            raise StackError(f"the emulator {self.emulator.name} runs already: `tidemill down` first")
+            raise StackError(f"{self.emulator.name} runs already, and {name} is asked for: `tidemill down` first")
         self.emulator = EMULATORS[name](self.state)
 
     def down(self, wipe: bool = False) -> bool:
@@ -221,7 +243,6 @@ class LocalStack:
             wanted = _port(earlier) if earlier else PORT
             port = wanted if is_free(wanted) else free_port()
         kept = self.emulator.keeps_data and self.emulator.data.is_dir()
-        say("starting the emulator")
         endpoint = self.emulator.start(port, enforce_iam, say)
         if kept and not _holds_a_stack(endpoint):
             # The emulator or the machine was cut off before the first deployment had been saved; what is there now

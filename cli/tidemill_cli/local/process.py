@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from tidemill_cli.local import execution, lock
 from tidemill_cli.stack import StackError, project_root
@@ -30,10 +31,23 @@ START_SECONDS = 60.0
 #: A graceful stop writes the state of every service.
 STOP_SECONDS = 30.0
 INSTALL_SECONDS = 900.0
+CONNECT_SECONDS = 5.0
 #: What make sets for the make that it calls.
 MAKE_VARIABLES = frozenset({"MAKEFLAGS", "MAKELEVEL", "MFLAGS"})
 LOG_TAIL = 15
 POLL = 0.05
+
+
+def refuse_silent(endpoint: str) -> None:
+    """Raise StackError where nothing takes connections at the address of an endpoint."""
+    parts = urlsplit(endpoint)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname or "", port), CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise StackError(
+            f"nothing answers at {endpoint} ({error}): start what is to run there, or leave --endpoint out"
+        ) from error
 
 
 def silently(line: str) -> None:
@@ -109,7 +123,7 @@ class Emulator:
         enforce_iam
             whether a missing permission fails, as on AWS
         say
-            takes one line of progress, where more is to be done than to start it
+            takes one line of progress
 
         Returns
         -------
@@ -123,6 +137,7 @@ class Emulator:
         refuse_taken(port)
         if not self.interpreter.exists():
             self.install(say)
+        say(f"starting {self.name}")
         temporary = self.state / "tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
@@ -160,7 +175,7 @@ class Emulator:
             it cannot be made; the message says why.
         """
         command = ["make", "--no-print-directory", f".venvs/{self.name}/.ready"]
-        say(f"installing {self.name}, once: {' '.join(command)}")
+        say(f"installing {self.name}, once: {' '.join(command)} (packages of some hundred MB)")
         # What a make around this one has told its children is not meant for this one.
         environment = {name: value for name, value in os.environ.items() if name not in MAKE_VARIABLES}
         try:

@@ -32,7 +32,11 @@ def command(session: Session, wipe: bool) -> None:
 
     local = LocalStack(state_dir(), stack_name=session.stack_name)
     _warn(session, local)
+    record = local.record()
     ran = local.down(wipe)
+    if record is not None and not record.own and not ran:
+        click.echo(f"{record.endpoint} was not started by `tidemill up`: it is left as it is.")
+        return
     said = "The emulator is stopped" if ran else "No emulator was running"
     gone = wipe or not local.emulator.keeps_data
     click.echo(f"{said}; its data is {'gone' if gone else 'kept'}.")

@@ -160,7 +160,7 @@ def _show(report: Report) -> None:
     where: list[tuple[str, str]] = [
         ("running", "yes" if report.running else "no"),
         ("endpoint", report.endpoint or "-"),
-        ("emulator", f"{report.emulator}, its log is {report.log}" if report.emulator else "-"),
+        ("emulator", f"{report.emulator or 'not running'}, its log is {report.log}" if report.log else "-"),
         ("stack", stack),
         ("API", report.api or "-"),
         ("bucket", report.bucket or "-"),

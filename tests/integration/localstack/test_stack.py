@@ -38,7 +38,8 @@ def tidemill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     try:
         up = run("up", "--emulator", "localstack", "--port", str(free_port()))
         assert up.returncode == 0, up.stderr
-        assert "does not enforce IAM" in up.stderr
+        assert "localstack enforces no IAM" in up.stderr
+        assert "it keeps nothing over `tidemill down`" in up.stderr
         assert "is missing" not in up.stderr
         yield run
     finally:
@@ -51,4 +52,4 @@ def test_what_is_up_is_left_alone_and_another_emulator_refused(tidemill):
     assert "it ran already, and nothing has changed" in again.stderr
     other = tidemill("up", "--emulator", "ministack")
     assert other.returncode == 1
-    assert "localstack runs already: `tidemill down` first" in other.stderr
+    assert "localstack runs already, and ministack is asked for: `tidemill down` first" in other.stderr

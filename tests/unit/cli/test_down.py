@@ -51,3 +51,10 @@ def test_stack_that_cannot_be_asked_is_stopped(stack_up):
     stack_up.executions.looks = [StorageError("could not read execution x")]
     assert stack_up.tidemill("down") == (0, STOPPED, "")
     assert stack_up.stopped == [False]
+
+
+def test_an_endpoint_that_up_did_not_start_is_left_as_it_is(stack_up, monkeypatch):
+    monkeypatch.setattr(LocalStack, "record", lambda _: Record(ENDPOINT, False, True, "tidemill"))
+    monkeypatch.setattr(LocalStack, "down", lambda _, wipe: False)
+    said = f"{ENDPOINT} was not started by `tidemill up`: it is left as it is.\n"
+    assert stack_up.tidemill("down") == (0, said, "")

@@ -73,7 +73,8 @@ def test_what_is_not_installed_is_installed_and_said_so(checkout, monkeypatch, k
     said = []
     kind.install(said.append)
     assert kind.interpreter.exists()
-    assert said == [f"installing {kind.name}, once: make --no-print-directory .venvs/{kind.name}/.ready"]
+    (line,) = said
+    assert line.startswith(f"installing {kind.name}, once: make --no-print-directory .venvs/{kind.name}/.ready (")
 
 
 @pytest.mark.parametrize(("recipe", "reason"), [(("echo no Python 3.13; exit 1",), "no Python 3.13"), (("true",), "")])

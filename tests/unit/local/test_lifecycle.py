@@ -8,6 +8,7 @@ import pytest
 
 from tidemill_cli.local.deployment import Deployment
 from tidemill_cli.local.lifecycle import LocalStack, Record
+from tidemill_cli.local.process import free_port
 from tidemill_cli.stack import Stack, StackError
 
 HERE = "http://127.0.0.1:4566"
@@ -17,7 +18,9 @@ class Emulator:
     """Stands for an emulator: whether it runs is declared, starting is noted."""
 
     name = "ministack"
+    enforces_iam = True
     keeps_data = True
+    in_containers = False
     ended_by = "`tidemill down` ends it"
 
     def __init__(self, state, pid=None):
@@ -104,7 +107,7 @@ def test_the_emulator_is_the_one_it_was_until_another_is_chosen(tmp_path):
 def test_another_emulator_than_the_one_that_runs_is_an_error(tmp_path):
     stack = local(tmp_path, recorded(), pid=11)
     stack.choose("ministack")
-    with pytest.raises(StackError, match="ministack runs already: `tidemill down` first"):
+    with pytest.raises(StackError, match="ministack runs already, and localstack is asked for: `tidemill down` first"):
         stack.choose("localstack")
 
 
@@ -172,6 +175,48 @@ def test_an_endpoint_in_docker_gets_all_that_functions_in_containers_need(
     assert bool(said) == warned
     assert stack.record().in_containers == in_containers
     assert stack.is_current()
+
+
+@pytest.fixture
+def deployed(monkeypatch):
+    """Deployments that were asked for; none is made, and a stack is there already."""
+    asked = []
+    monkeypatch.setattr(Stack, "status", lambda _: "CREATE_COMPLETE")
+    monkeypatch.setattr(Deployment, "run", lambda deployment, say: asked.append(deployment))
+    return asked
+
+
+@pytest.mark.parametrize("own", [HERE, f"{HERE}/"])
+def test_the_address_of_our_own_emulator_stands_for_it(tmp_path, ports, deployed, own):
+    stack, said = local(tmp_path, recorded(), pid=11), []
+    up = stack.up(said.append, endpoint=own)
+    assert (up.started, stack.record().own, said) == (False, True, [])
+    assert not stack.up(said.append).deployed
+
+
+def test_a_stack_that_another_has_deployed_is_updated_and_that_is_said(tmp_path, endpoint, deployed):
+    stack, said, address = LocalStack(tmp_path), [], endpoint(None)
+    stack.up(said.append, endpoint=address)
+    assert said == ["a stack tidemill is there already, deployed from elsewhere: it is updated"]
+    assert not stack.record().own
+    stack.up(said.append, endpoint=address)
+    assert (len(said), len(deployed)) == (1, 1)
+
+
+def test_an_address_where_nothing_answers_is_an_error_at_once(tmp_path):
+    silent = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(StackError, match=rf"nothing answers at {silent} .*: start what is to run there"):
+        LocalStack(tmp_path).up(lambda line: None, endpoint=silent)
+
+
+def test_what_an_emulator_lacks_is_said(tmp_path, ports, deployed):
+    stack, said = local(tmp_path), []
+    stack.emulator.enforces_iam = stack.emulator.keeps_data = False
+    stack.up(said.append)
+    assert said == [
+        "ministack enforces no IAM: every function may do everything; it keeps nothing over `tidemill down`"
+    ]
+    assert not stack.record().enforce_iam
 
 
 def test_an_emulator_that_hangs_or_is_unknown_is_an_error(tmp_path, ports, monkeypatch):
