@@ -67,7 +67,7 @@ def test_the_app_comes_up_is_found_again_and_is_gone_after_down(local):
     assert "FunctionError" not in answer, answer["Payload"].read()
 
     again = LocalStack(local.state, root=APP, stack_name="app")
-    assert again.emulator.running() == f"container {local.emulator.container}"
+    assert again.emulator.running() == f"localstack, container {local.emulator.container}"
     up = again.up(lambda _: None)
     assert (up.started, up.deployed, up.stack.endpoint) == (False, False, f"http://127.0.0.1:{port}")
     assert again.is_current()
