@@ -10,24 +10,20 @@ from tidemill.aws import clients
 from tidemill.aws.answered_reviews import AnsweredReviews
 from tidemill.aws.monitored_models import MonitoredModels
 from tidemill.contracts import from_json, to_json
+from tidemill.monitoring.progress import Progress
 from tidemill.monitoring.stock import Stock
-from tidemill.monitoring_contracts import Due, Summarized, WatchState
+from tidemill.monitoring_contracts import Due, Summarized
 
 logger = Logger(service="summarize")
 
 
 def summarize(due: Due, models: MonitoredModels, reviews: AnsweredReviews) -> Summarized:
-    """Count and join what is new, or a part of it; a look that was faster than this one keeps what it has written."""
+    """Count and join what is new, or a part of it."""
     declared = spec.parse(models.spec(due.model)).monitor
     champion = models.champion(due.model)
     answered = functools.partial(reviews.entries, due.model)
-    stock = Stock.of(due.model, declared, models.files, models.versions, champion, answered)
-    state = models.records.watch_state(due.model)
-    look = stock.look(due, state or WatchState(due.model, due.at, revision=0))
-    while not models.records.swap_watch_state(look.state, state.revision if state else None):
-        state = models.records.watch_state(due.model)
-        look = look.after(state or WatchState(due.model, due.at, revision=0))
-    return look.summarized
+    progress = Progress(due, models.records)
+    return Stock.of(progress, declared, models.files, models.versions, champion, answered).look(due)
 
 
 @functools.cache

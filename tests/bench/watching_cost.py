@@ -39,7 +39,8 @@ from tidemill.monitoring import reference
 from tidemill.monitoring.hour_parts import Counting, Material
 from tidemill.monitoring.looking import Look
 from tidemill.monitoring.points import Known
-from tidemill.monitoring_contracts import Due, MonitorPoint
+from tidemill.monitoring.progress import Progress
+from tidemill.monitoring_contracts import Due, MonitorPoint, WatchState
 from tidemill.rules import prices
 from tidemill.serving.features import encode
 from tidemill.serving.scoring import Model
@@ -134,6 +135,23 @@ class Series:
         self.kept.append(point)
 
 
+@dataclass
+class Records:
+    """The state of watching, in memory."""
+
+    state: WatchState | None = None
+    swaps: int = 0
+
+    def watch_state(self, _model: str) -> WatchState | None:
+        """How far watching has come."""
+        return self.state
+
+    def swap_watch_state(self, state: WatchState, _revision: int | None) -> bool:
+        """Keep it."""
+        self.state, self.swaps = state, self.swaps + 1
+        return True
+
+
 @dataclass(frozen=True)
 class Asked:
     """A model, and rows with what it says of them."""
@@ -222,6 +240,7 @@ class Spent:
     monitor_seconds: float
     gets: int
     puts: int
+    swaps: int  #: of the state of watching
 
     @property
     def usd(self) -> float:
@@ -235,7 +254,7 @@ class Spent:
             TRANSITIONS + 2 * self.calls,
             self.puts,
             self.gets,
-            TABLE_WRITES + self.calls,
+            TABLE_WRITES + 2 * self.swaps,  # each a transaction
             TABLE_READS,
         )
         monitor = StageUsage(1, self.monitor_seconds, MONITOR_MB, "arm64", 0)
@@ -248,13 +267,14 @@ def look(memory: Memory, made: Asked, series: Series, at: datetime) -> Spent:
     files = MonitoringFiles(BUCKET, memory)  # type: ignore[arg-type]
     known = made.known
     material = Material(known.profile, known.signature, known.reference, None)
-    counting = Counting("churn", files, lambda _: material, None)
+    due, records = Due("churn", instant(at)), Records()
     began, calls, captures, more = time.process_time(), 0, 0, True
     while more:
-        counted = counting.count("", hour_of(instant(at)))
+        progress = Progress(due, records)
+        counted = Counting("churn", files, progress, lambda _: material, None).count("", hour_of(due.at))
         calls, captures, more = calls + 1, captures + counted.captures, counted.more
+    progress.end()
     summarized = time.process_time()
-    due = Due("churn", instant(at))
     Look(due, Monitor(), 1, (1,), lambda _: known, files, series, PREDICT_MB, lambda: 0.0).run()
     return Spent(
         captures,
@@ -263,6 +283,7 @@ def look(memory: Memory, made: Asked, series: Series, at: datetime) -> Spent:
         time.process_time() - summarized,
         memory.gets - gets,
         memory.puts - puts,
+        records.swaps,
     )
 
 

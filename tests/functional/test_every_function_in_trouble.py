@@ -357,19 +357,17 @@ GOES_ON: dict[str, tuple[set[str], str]] = {
     "rollout: begin": ({"eventbridge.PutEvents"}, UNHEARD),
     "rollout: take back": ({"eventbridge.PutEvents", "sns.Publish"}, UNHEARD),
 }
-COUNTERS = "counters over all time miss what a look has counted that broke before it wrote them; windows do not"
 #: Calls after which the next one leaves something else than one that never failed, by what failed, and why.
 LEFT_BEHIND: dict[str, tuple[set[str], str]] = {
     "api: retrain": (
         {"lambda.Invoke"},
         "it is on record with its problem, and a person asks for another one",
     ),
-    "summarize": ({"dynamodb.TransactWriteItems"}, COUNTERS),
 }
 #: The same of an answer that was lost.
 LOST: dict[str, tuple[set[str], str]] = {
     "decide": ({"dynamodb.PutItem"}, "the decision is on record as begun, and is taken again after a while"),
-    "summarize": ({"s3.PutObject", "dynamodb.TransactWriteItems"}, "it asks to be called again, and goes on then"),
+    "summarize": ({"s3.PutObject"}, "it asks to be called again, and goes on then"),
 }
 #: Calls that do more when they are made again, and why.
 MORE = {

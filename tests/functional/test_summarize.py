@@ -29,8 +29,13 @@ from tidemill.contracts import (
     TopValue,
     to_json,
 )
-from tidemill.monitoring import hour_parts, stock, summaries
-from tidemill.monitoring_contracts import Reference, Summary, WatchState
+from tidemill.errors import StorageError
+from tidemill.monitoring import hour_parts, stock, summaries, totals
+from tidemill.monitoring_contracts import HourPart, PartClaim, Reference, Summary, Totals, WatchState
+
+from .account import Account
+from .adapters import WRITES
+from .conftest import Faults
 
 ARTIFACTS = "tidemill-artifacts"
 MODEL = "churn"
@@ -395,6 +400,21 @@ def test_how_many_outcomes_wait_for_their_predictions_is_kept(
     assert unfound() == 2
 
 
+def test_outcomes_that_wait_are_joined_by_the_look_after_one_that_broke(
+    summarize: ModuleType, objects: Objects, model: int, files: MonitoringFiles, faults: Faults
+) -> None:
+    """It has counted their predictions, so that the next one counts nothing."""
+    put(objects, [capture(0)])
+    files.put_ledger(MODEL, f"{HOURS[0]}:40:00Z", "a", [{"id": "p1", "actual": "Yes"}])
+    assert look(summarize, f"{HOURS[0]}:45:00Z") == (1, 0)
+    put(objects, [capture(1)])
+    faults.throttle("s3.PutObject", after=3)  # the part's claim, index and summaries
+    with pytest.raises(StorageError):
+        look(summarize, f"{HOURS[0]}:50:00Z")
+    faults.reset()
+    assert look(summarize, f"{HOURS[0]}:55:00Z") == (0, 1)
+
+
 def test_answers_of_reviewers_are_outcomes(
     summarize: ModuleType, objects: Objects, model: int, files: MonitoringFiles, registry: Registry
 ) -> None:
@@ -465,9 +485,10 @@ def test_another_look_that_ended_first_keeps_what_it_wrote(
     swap = MonitoringRecords.swap_watch_state
 
     def disturbed(self: MonitoringRecords, state: WatchState, revision: int | None) -> bool:
-        monkeypatch.setattr(MonitoringRecords, "swap_watch_state", swap)
-        put(objects, map(capture, range(4, 6)))
-        look(summarize, f"{HOURS[1]}:30:00Z")
+        if state.hour:  # it is the look's last write
+            monkeypatch.setattr(MonitoringRecords, "swap_watch_state", swap)
+            put(objects, map(capture, range(4, 6)))
+            look(summarize, f"{HOURS[1]}:30:00Z")
         return swap(self, state, revision)
 
     monkeypatch.setattr(MonitoringRecords, "swap_watch_state", disturbed)
@@ -476,3 +497,105 @@ def test_another_look_that_ended_first_keeps_what_it_wrote(
     state = records.watch_state(MODEL)
     assert state is not None
     assert (state.hour, state.totals["1"].predictions) == (HOURS[1], 6)
+
+
+# --- looks that break, and looks that meet ---------------------------------------------------------
+
+AT, BY_HAND = f"{HOURS[2]}:30:00Z", f"{HOURS[2]}:40:00Z"
+
+
+class Looks:
+    """A model with new captures of three hours, a late one, two claims that broken looks have left, and an outcome."""
+
+    def __init__(self, summarize: ModuleType, objects: Objects, records: MonitoringRecords, faults: Faults) -> None:
+        self.faults, self._summarize, self._records = faults, summarize, records
+        self._files = files = MonitoringFiles(ARTIFACTS, objects)
+        put(objects, map(capture, range(3)))
+        put(objects, map(capture, range(3, 5)), "claimed")
+        put(objects, [capture(10, HOURS[1])], "claimed")
+        look(summarize, f"{HOURS[0]}:10:00Z")
+        for hour, number in ((HOURS[0], 1), (HOURS[1], 1)):
+            put(objects, [capture(50 + number, hour, status=503, prediction=None)], "alone")
+            earlier = files.claim_of(MODEL, HourPart(hour, 0)).files
+            assert files.claim_part(MODEL, HourPart(hour, number), PartClaim(("alone",), earlier))
+        put(objects, [capture(number, HOURS[0]) for number in (4, 5, 6)])
+        put(objects, [capture(20, HOURS[2]), capture(21, HOURS[2], version=2), capture(20, HOURS[2], why="shadow")])
+        put(objects, [capture(30, "2026-03-03T20")])
+        files.put_ledger(MODEL, f"{HOURS[1]}:55:00Z", "a", [{"id": "p6", "actual": "Yes"}])
+        self._account = Account()
+        faults.reset()
+        look(summarize, BY_HAND, force=True)
+        asked = Counter(operation for operation, _ in faults.requests)
+        # By the operation, and how often it was asked for before.
+        self.requests = [(name, before) for name, times in asked.items() for before in range(times)]
+        self.writes = [request for request in self.requests if WRITES.search(request[0])]
+
+    def again(self) -> None:
+        """Let everything be as before the look."""
+        self.faults.reset()
+        self._account.put_back()
+
+    def breaks(self, times: int) -> None:
+        """A look in which something has been planned to fail so many times; it may get over it."""
+        try:
+            look(self._summarize, BY_HAND, force=True)
+        except StorageError:
+            assert times > 1
+        self.faults.reset()
+
+    def totals(self) -> dict[str, Totals]:
+        state = self._records.watch_state(MODEL)
+        assert state is not None
+        return state.totals
+
+    def are_exact(self) -> None:
+        """After a further look everything is in the totals once, and in the hours' counts, and nothing is open."""
+        before = self.totals()
+        look(self._summarize, f"{HOURS[2]}:50:00Z", force=True)
+        state = self._records.watch_state(MODEL)
+        assert state is not None
+        one, two = state.totals["1"], state.totals["2"]
+        assert (one.predictions, one.requests, one.errors, two.predictions) == (10, 12, 2, 1)
+        assert (one.latency_total, two.latency_total) == (36.0, 3.0)
+        parts = [part for found in self._files.parts(MODEL, "", "9999").values() for part in found]
+        assert all(part.counted for part in parts)
+        counted = [summary for _, found in self._files.summaries(MODEL, parts) for summary in found]
+        assert totals.counted({}, counted) == state.totals
+        assert state.begun == ()
+        assert outcomes(self._files, HOURS[0]) == {("p6", False): "Yes"}
+        assert all(total.requests <= state.totals[version].requests for version, total in before.items())
+
+
+@pytest.fixture
+def looks(summarize: ModuleType, objects: Objects, model: int, records: MonitoringRecords, faults: Faults) -> Looks:
+    return Looks(summarize, objects, records, faults)
+
+
+def test_totals_are_exact_wherever_a_look_breaks(looks: Looks) -> None:
+    looks.are_exact()
+    for operation, before in looks.writes:
+        looks.again()
+        looks.faults.throttle(operation, after=before)
+        looks.breaks(times=10)
+        looks.are_exact()
+
+
+@pytest.mark.parametrize("times", [1, 10])
+def test_totals_are_exact_whichever_answer_is_lost(looks: Looks, times: int) -> None:
+    """Once, so that the request is made again, or until the look gives up."""
+    for operation, before in looks.writes:
+        looks.again()
+        looks.faults.drop(operation, arrived=True, times=times, after=before)
+        looks.breaks(times)
+        looks.are_exact()
+
+
+def test_totals_are_exact_whenever_another_look_comes(looks: Looks, summarize: ModuleType) -> None:
+    """Before it writes, and before it reads what is there."""
+    for operation, before in looks.requests:
+        if operation == "s3.GetObject":  # of what does not change
+            continue
+        looks.again()
+        looks.faults.meanwhile(operation, lambda: look(summarize, AT, force=True), after=before)
+        looks.breaks(times=1)
+        looks.are_exact()

@@ -305,6 +305,7 @@ class WatchState:
     waiting: tuple[str, ...] = ()  #: ledger files with actuals whose predictions have not been seen yet
     unfound: int = 0  #: how many actuals these are
     totals: dict[str, Totals] = field(default_factory=dict)  #: version -> everything that was counted, for counters
+    begun: tuple[HourPart, ...] = ()  #: parts that the totals have, and that may not be written yet
     revision: int = 1
 
 

@@ -2,7 +2,8 @@
 
 An hour's parts are a log. A look reads which files the newest part knows, counts the others as the next part, and
 claims its number before it writes; a look that was stopped in between has left its claim, and the next look counts
-that part first. So what a part holds follows from the claims alone, and counting it twice leaves the same.
+that part first. So what a part holds follows from the claims alone, and counting it twice leaves the same. `Progress`
+has it added to the totals once.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import functools
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Protocol
 
 from tidemill.contracts import Capture, DataContract, Profile, Signature
 from tidemill.monitoring import recorded
 from tidemill.monitoring.capture_index import Index, build
+from tidemill.monitoring.progress import Progress
 from tidemill.monitoring.summaries import summarize
 from tidemill.monitoring_contracts import HourPart, PartClaim, Reference, Summary
 
@@ -43,7 +45,6 @@ class Counted:
 
     captures: int = 0
     more: bool = False  #: whether it stopped early
-    summaries: list[Summary] = field(default_factory=list)
 
 
 class Versions(Protocol):
@@ -133,6 +134,7 @@ class Counting:
 
     model: str
     files: Files
+    progress: Progress
     material: Callable[[int], Material]
     key: str | None
     piece_rows: int | None = None
@@ -165,7 +167,9 @@ class Counting:
         """Count what is new in one hour."""
         for place, part in enumerate(parts):
             if not part.counted:
-                counted = self._repaired(counted, part, parts[:place])
+                claim = self.files.claim_of(self.model, part)
+                captures = dict(self.files.captures(self.files.capture_keys(self.model, hour, claim.files)))
+                counted = self._write(counted, part, captures, parts[:place])
                 parts[place] = replace(part, counted=True)
         known: frozenset[str] = frozenset()
         if parts:
@@ -180,15 +184,7 @@ class Counting:
         if not self.files.claim_part(self.model, part, PartClaim(taken, tuple(sorted(known)))):
             # Another look is at work here: what it leaves is for the next call.
             return replace(counted, more=True)
-        summaries, rows = self._write(part, captures, parts)
-        return Counted(counted.captures + rows, len(taken) < len(new), [*counted.summaries, *summaries])
-
-    def _repaired(self, counted: Counted, part: HourPart, earlier: Sequence[HourPart]) -> Counted:
-        """Count a part whose claim was left alone."""
-        claim = self.files.claim_of(self.model, part)
-        captures = dict(self.files.captures(self.files.capture_keys(self.model, part.hour, claim.files)))
-        summaries, rows = self._write(part, captures, earlier)
-        return replace(counted, captures=counted.captures + rows, summaries=[*counted.summaries, *summaries])
+        return replace(self._write(counted, part, captures, parts), more=len(taken) < len(new))
 
     def _read(self, hour: str, names: Sequence[str], most: int) -> dict[str, list[Capture]]:
         """Captures by file, until there are enough."""
@@ -203,16 +199,20 @@ class Counting:
         return read
 
     def _write(
-        self, part: HourPart, captures: Mapping[str, list[Capture]], earlier: Sequence[HourPart]
-    ) -> tuple[list[Summary], int]:
-        """Write a part; returns its summaries and how many captures it has."""
+        self, counted: Counted, part: HourPart, captures: Mapping[str, list[Capture]], earlier: Sequence[HourPart]
+    ) -> Counted:
+        """Count a claimed part: add it to the totals, then write it."""
         known = [Index.load(data) for _, data in self.files.indexes(self.model, earlier)]
         index = build(captures, self.key, known)
         files = list(captures.values())
         rows = [files[file][row] for file, row in zip(index.file.tolist(), index.row.tolist(), strict=True)]
         summaries = self._summaries(rows)
+        self.progress.add(part, summaries, lambda: self._is_written(part))
         self.files.put_part(self.model, part, summaries, index.save())
-        return summaries, len(rows)
+        return replace(counted, captures=counted.captures + len(rows))
+
+    def _is_written(self, part: HourPart) -> bool:
+        return replace(part, counted=True) in self.files.parts(self.model, part.hour, part.hour).get(part.hour, ())
 
     def _summaries(self, rows: Iterable[Capture]) -> list[Summary]:
         found = []

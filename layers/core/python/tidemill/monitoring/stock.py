@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from tidemill.contracts import instant
-from tidemill.monitoring import actuals_join, hour_parts, totals
+from tidemill.monitoring import actuals_join, hour_parts
 from tidemill.monitoring.actuals_join import Joining, Outcome, outcomes
 from tidemill.monitoring.capture_index import key_input
 from tidemill.monitoring.hour_parts import Counting, Versions, materials
-from tidemill.monitoring_contracts import Due, LedgerFile, Summarized, Summary, WatchState, unjoined
+from tidemill.monitoring.progress import Progress
+from tidemill.monitoring_contracts import Due, LedgerFile, Summarized, WatchState, unjoined
 from tidemill.spec import Monitor
 
 #: Captures of an hour may come so many hours later; so many where somebody asks for a look by hand.
@@ -52,21 +53,6 @@ Answered = Callable[[str, str], Iterable[tuple[str, dict[str, Any]]]]
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a call has done, and how far the watching has come by it."""
-
-    summarized: Summarized
-    state: WatchState
-    summaries: list[Summary] = field(default_factory=list)
-
-    def after(self, other: WatchState) -> Look:
-        """The same after somebody else's look, which has ended first: only what was counted is added to its state,
-        and outcomes are joined once more, which changes nothing where they have been."""
-        state = replace(other, totals=totals.counted(other.totals, self.summaries), revision=other.revision + 1)
-        return Look(replace(self.summarized, more=True), state, self.summaries)
-
-
-@dataclass(frozen=True)
 class Stock:
     """Looks at what is new of one model.
 
@@ -76,6 +62,7 @@ class Stock:
         how long after a prediction its outcome may arrive.
     """
 
+    progress: Progress
     counting: Counting
     joining: Joining
     files: Files
@@ -84,12 +71,20 @@ class Stock:
 
     @classmethod
     def of(
-        cls, model: str, declared: Monitor, files: Files, versions: Versions, champion: int, answered: Answered
+        cls,
+        progress: Progress,
+        declared: Monitor,
+        files: Files,
+        versions: Versions,
+        champion: int,
+        answered: Answered,
     ) -> Stock:
         """Of a model.
 
         Parameters
         ----------
+        progress
+            of this look.
         declared
             what the project's spec says of watching.
         champion
@@ -97,38 +92,33 @@ class Stock:
         answered
             gives what people have said of reviewed predictions.
         """
+        model = progress.state.model
         material = materials(model, versions, champion)
         key = key_input(declared.key, material(champion).signature)
-        counting = Counting(model, files, material, key, declared.window.rows)
-        return cls(counting, Joining(model, files, material), files, answered, declared.label_days)
+        counting = Counting(model, files, progress, material, key, declared.window.rows)
+        return cls(progress, counting, Joining(model, files, material), files, answered, declared.label_days)
 
-    def look(self, due: Due, state: WatchState) -> Look:
-        """Count and join what is new, or a part of it.
+    def look(self, due: Due) -> Summarized:
+        """Count and join what is new, or a part of it, and write how far that is.
 
-        Parameters
-        ----------
-        state
-            as it is stored.
+        What another look has written meanwhile stays, and there is more: outcomes are joined once more then, which
+        changes nothing where they have been.
 
-        Returns
-        -------
-        With the state that is to be stored in its place; whoever asked for the look has said in it when it was.
-
-        Raises
-        ------
-        StorageError, NotFound, ContractError
+        Raises StorageError, NotFound, ContractError.
         """
         now = due.at[:13]
+        state = self.progress.state
+        begun = [part.hour for part in state.begun]
         grace = GRACE_HOURS_BY_HAND if due.force else GRACE_HOURS
-        first = _hours_before(state.hour, grace) if state.hour else ""
+        first = min([_hours_before(state.hour, grace), *begun]) if state.hour else ""
         # A capture may be of an hour that has begun since the look did.
-        last = _hours_before(now, -1)
+        last = max([_hours_before(now, -1), *begun])
         counted = self.counting.count(first, last)
-        state = replace(state, totals=totals.counted(state.totals, counted.summaries), revision=state.revision + 1)
         if counted.more:
-            return Look(Summarized(counted.captures, 0, True), state, counted.summaries)
+            return Summarized(counted.captures, 0, True)
+        state = self.progress.state
         oldest = _hours_before(now, 24 * self.label_days)
-        retried = counted.captures > 0 or due.force
+        retried = bool(state.begun) or due.force  # something was counted since the newest look that has ended
         again, waiting = (
             self._again(state.waiting, max(first, oldest), last)
             if retried
@@ -144,15 +134,13 @@ class Stock:
         waiting.update(self._wait(outcome for outcome in unfound if outcome not in answered))
         kept = sorted(key for key in waiting if _uploaded_at(key)[:13] >= oldest)[-WAITING:]
         before = 0 if retried or not kept else state.unfound
-        state = replace(
-            state,
+        ended = self.progress.end(
             hour=max(state.hour, now),
             waiting=tuple(kept),
             unfound=before + sum(waiting[key] for key in kept),
             **_joined(state, mark, taken),
         )
-        more = len(taken) < len(new)
-        return Look(Summarized(counted.captures, joined + again, more), state, counted.summaries)
+        return Summarized(counted.captures, joined + again, more=not ended or len(taken) < len(new))
 
     # --- the ledger ----------------------------------------------------------------------------
 
