@@ -91,21 +91,21 @@ def test_the_stage_asks_the_predict_function_and_says_what_it_has_done(
     trained: Run,
     registry: Registry,
     faults: Faults,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     environment = {"artifact_bucket": ARTIFACTS, "table": "tidemill", "predict_function": "predict"}
     registered = stage("register", **environment).handler({"run": to_json(trained)}, None)
     handler = stage("deploy", **environment).handler
     predict = Predict()
     faults.answer("lambda.Invoke", lambda asked: predict.invoke("predict", asked))
-    capsys.readouterr()
+    caplog.clear()
     answer = handler({"run": to_json(trained), "registered": registered}, None)
     assert answer.pop("requests")["s3_gets"] > 0
     assert answer == to_json(Deployed("churn", 1, "champion", None))
     assert registry.alias("churn", "champion") == 1
-    predicted, deployed = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    predicted, deployed = (vars(record) for record in caplog.records if record.name == "deploy")
     assert (predicted["message"], predicted["prediction"]) == ("the new version predicts", GOOD["predictions"][0])
-    assert (deployed["message"], deployed["version"], deployed["run_id"]) == ("deployed", 1, trained.run_id)
+    assert (deployed["message"], deployed["model"], deployed["version"]) == ("deployed", "churn", 1)
 
 
 def test_deploying_twice_leaves_what_deploying_once_leaves(deploy: Callable[..., Any], registry: Registry) -> None:

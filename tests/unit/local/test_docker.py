@@ -179,7 +179,7 @@ def test_a_port_that_is_taken_is_named(engine, emulator):
 
 
 def test_one_that_ends_while_starting_shows_the_end_of_its_log_and_is_removed(engine, emulator):
-    engine.runs("print('\\n'.join(f'line {n}' for n in range(40))); raise SystemExit('no licence')")
+    engine.runs("print('\\n'.join(f'line {n}' for n in range(40)), flush=True); raise SystemExit('no licence')")
     with pytest.raises(StackError, match=r"ended while starting; its log (?s:.*)line 30(?s:.*)no licence") as raised:
         emulator.start(free_port())
     assert "line 3\n" not in str(raised.value)
