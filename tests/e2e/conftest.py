@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE
@@ -17,8 +18,20 @@ from tidemill_cli import churn_generator, example_tables
 COMMAND = Path(sys.executable).with_name("tidemill")
 #: No command of these tests may take longer; a run that hangs fails its test.
 SECONDS = 180
+#: What comes by itself, such as the end of a rollout, comes so soon.
+PATIENCE_SECONDS = 90
 #: Few candidates and folds: what is tested is the way from end to end.
 QUICK = {"candidates": ["baseline", "linear"], "folds": 2}
+
+
+def until(condition):
+    """What a condition gives as soon as it gives something."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"it has not come within {PATIENCE_SECONDS} seconds")
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """People who have no command: one decides by the HTTP API, one by the link in the notification."""
 
-import time
 from urllib.parse import urlencode
 
 import pytest
 import urllib3
 
+from .conftest import until
+
 pytestmark = pytest.mark.e2e
 
 ANN, BOB = "ann@example.com", "bob@example.com"
-SECONDS = 90
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +38,6 @@ def asks(tidemill, tables, spec_file):
         return done.document["run_id"]
 
     return run
-
-
-def until(condition):
-    """What a condition gives as soon as it gives something."""
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"it has not come within {SECONDS} seconds")
 
 
 def link_for(inbox, person, run_id):

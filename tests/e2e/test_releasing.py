@@ -1,14 +1,13 @@
 """A new version on its way in: people are reminded and agree, it gets a share of the calls, then all, or none."""
 
-import time
-
 import pytest
+
+from .conftest import until
 
 pytestmark = pytest.mark.e2e
 
 #: Of a canary that is over in seconds.
 CANARY = {"strategy": "canary", "share": 0.5, "bake_minutes": 0.1, "min_requests": 10, "max_waits": 20}
-SECONDS = 90
 
 
 @pytest.fixture(scope="module")
@@ -22,16 +21,6 @@ def train(tidemill, tables, spec_file):
         ).document
 
     return run
-
-
-def until(condition):
-    """What a condition gives as soon as it gives something."""
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"it has not come within {SECONDS} seconds")
 
 
 def test_a_version_comes_in_step_by_step_and_goes_back(tidemill, train, tables):
