@@ -212,9 +212,12 @@ def test_an_endpoint_that_runs_already_is_deployed_to_and_not_stopped(app, tmp_p
 def test_a_taken_port_is_named(app, tmp_path):
     port = int(app.stack.endpoint.rsplit(":", 1)[1])
     local = LocalStack(tmp_path)
-    with pytest.raises(StackError, match=f"port {port} is taken"):
-        local.emulator.start(port)
-    assert local.emulator.pid() is None
+    try:
+        with pytest.raises(StackError, match=f"port {port} is taken"):
+            local.emulator.start(port)
+        assert local.emulator.pid() is None
+    finally:
+        local.down()
 
 
 @pytest.mark.needs("own_emulator")
