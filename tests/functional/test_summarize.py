@@ -548,7 +548,7 @@ class Looks:
         assert state is not None
         return state.totals
 
-    def are_exact(self) -> None:
+    def check_exact(self) -> None:
         """After a further look everything is in the totals once, and in the hours' counts, and nothing is open."""
         before = self.totals()
         look(self._summarize, f"{HOURS[2]}:50:00Z", force=True)
@@ -572,12 +572,12 @@ def looks(summarize: ModuleType, objects: Objects, model: int, records: Monitori
 
 
 def test_totals_are_exact_wherever_a_look_breaks(looks: Looks) -> None:
-    looks.are_exact()
+    looks.check_exact()
     for operation, before in looks.writes:
         looks.again()
         looks.faults.throttle(operation, after=before)
         looks.breaks(times=10)
-        looks.are_exact()
+        looks.check_exact()
 
 
 @pytest.mark.parametrize("times", [1, 10])
@@ -587,7 +587,7 @@ def test_totals_are_exact_whichever_answer_is_lost(looks: Looks, times: int) -> 
         looks.again()
         looks.faults.drop(operation, arrived=True, times=times, after=before)
         looks.breaks(times)
-        looks.are_exact()
+        looks.check_exact()
 
 
 def test_totals_are_exact_whenever_another_look_comes(looks: Looks, summarize: ModuleType) -> None:
@@ -598,4 +598,4 @@ def test_totals_are_exact_whenever_another_look_comes(looks: Looks, summarize: M
         looks.again()
         looks.faults.meanwhile(operation, lambda: look(summarize, AT, force=True), after=before)
         looks.breaks(times=1)
-        looks.are_exact()
+        looks.check_exact()

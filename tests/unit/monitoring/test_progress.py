@@ -218,7 +218,7 @@ NUMBERS = st.integers(0, REQUESTS)
 PLANS = st.recursive(plans(st.just({})), lambda inner: plans(st.dictionaries(NUMBERS, inner, max_size=3)), max_leaves=6)
 
 
-def are_exact(world: World) -> None:
+def check_exact(world: World) -> None:
     """After two more looks everything is in the totals and in the parts once, and nothing is open."""
     calls = 0
     while world.look(Plan()):
@@ -237,7 +237,7 @@ def test_each_capture_is_in_the_totals_once(plans: list[Plan]) -> None:
     world = World()
     for plan in plans:
         world.look(plan)
-    are_exact(world)
+    check_exact(world)
 
 
 @pytest.mark.parametrize("how", ["before", "after", "twice"])
@@ -249,7 +249,7 @@ def test_wherever_a_look_breaks_the_next_one_goes_on(how: How, by_hand: bool) ->
         world.look(Plan(HOURS))
         world.look(Plan(HOURS, stop=stop, how=how))
         world.look(Plan(by_hand=by_hand))
-        are_exact(world)
+        check_exact(world)
 
 
 def test_what_another_look_has_begun_stays_begun() -> None:
@@ -259,7 +259,7 @@ def test_what_another_look_has_begun_stays_begun() -> None:
         world.look(Plan(HOURS))
         breaking = Plan(HOURS[:1], stop=stop)
         world.look(Plan(HOURS, others={number: breaking}))
-        are_exact(world)
+        check_exact(world)
 
 
 def test_of_many_parts_one_is_open_at_a_time() -> None:
@@ -274,4 +274,4 @@ def test_a_state_of_before_has_everything_that_is_written() -> None:
     stored = to_json(world.state)
     del stored["begun"]
     world.state = from_json(WatchState, stored)
-    are_exact(world)
+    check_exact(world)
